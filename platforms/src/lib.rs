@@ -1,0 +1,23 @@
+//! Networks behind one trait.
+//!
+//! Every network is four verbs: *prepare* (upload media; no visible effect, may be repeated),
+//! *open* (a connection for exactly one request), *commit* (the request that makes the post; it
+//! consumes the connection) and *look* (find what exists). Around them stand the account calls:
+//! consent, tokens, profile, boards.
+//!
+//! This crate knows no database and no scheduler. It decides what a network's answer *means*
+//! ([`CommitAnswer`], [`FailureClass`]); what to do about it is decided by the publishing machine.
+//!
+//! To add a network: a folder beside [`pinterest`], one type that implements [`Platform`].
+
+mod content;
+mod failure;
+pub mod pinterest;
+mod platform;
+
+pub use content::{Check, Content, ContentMedia, MediaSource};
+pub use failure::{FailureClass, PlatformError};
+pub use platform::{
+    AuthorizeRequest, BoardsQuery, CommitAnswer, Connection, Look, Platform, Prepared, Profile,
+    RemotePost, TokenSet,
+};

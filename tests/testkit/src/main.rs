@@ -1,0 +1,2 @@
+//! tests/testkit
+fn main() {}
