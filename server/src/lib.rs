@@ -1,1 +1,3 @@
-//! server
+//! The multi-upload service as a library.
+
+pub mod store;

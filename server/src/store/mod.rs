@@ -1,0 +1,176 @@
+//! Where everything that must survive is kept: one trait, one folder for each database.
+//!
+//! Rules for every implementation:
+//! - An `Ok` from a call that writes means the change survives a power loss.
+//! - Each call is one transaction: all of it or nothing.
+//! - Clock, randomness and ids come from the caller. Times are Unix milliseconds, UTC.
+//! - Not found is `None`; an error is always trouble with the database itself.
+//! - Every call names the team (and mode) whose rows it may touch.
+
+mod model;
+pub mod sqlite;
+
+use async_trait::async_trait;
+
+pub use model::{
+    AccountRow, ApiKeyRow, AttemptChange, ConnectRow, CreateOutcome, DataKeyRow, EventRow,
+    Idempotency, MediaRow, Millis, NewEvent, NewUpload, Owner, Phase, TargetChange, TargetRow,
+    UploadEdit, UploadFilter, UploadRow,
+};
+
+/// Trouble with the database. Never a wrong argument, never "not found".
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The disk has no space left.
+    #[error("the disk is full")]
+    Full,
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Result of a store call.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// The store.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    // ---- uploads
+
+    /// Stores uploads with their targets and first events, each row for itself: in one transaction all rows that can be
+    /// stored are, and the others say why not. A row whose key was used with the same body within its
+    /// life is answered from the first time.
+    async fn create_uploads(&self, uploads: Vec<NewUpload>) -> StoreResult<Vec<CreateOutcome>>;
+
+    /// One upload with its targets.
+    async fn upload(&self, owner: &Owner, id: &str) -> StoreResult<Option<UploadRow>>;
+
+    /// Newest first, at most `limit`, all older than `before` (an upload id).
+    async fn uploads(
+        &self,
+        owner: &Owner,
+        filter: &UploadFilter,
+        before: Option<&str>,
+        limit: u32,
+    ) -> StoreResult<Vec<UploadRow>>;
+
+    /// Uploads whose `change_seq` is above `since`, in its order; each once, as it is now.
+    async fn changes(&self, owner: &Owner, since: u64, limit: u32) -> StoreResult<Vec<UploadRow>>;
+
+    /// The highest `change_seq` so far; 0 at the beginning.
+    async fn last_change(&self) -> StoreResult<u64>;
+
+    /// Replaces content and times of an upload whose version is still `edit.expect_version` and none of
+    /// whose targets has left `draft`, `scheduled` or `waiting`. `None` if that no longer holds.
+    async fn edit_upload(&self, owner: &Owner, edit: UploadEdit) -> StoreResult<Option<UploadRow>>;
+
+    /// The timeline of an upload, oldest first.
+    async fn events(&self, owner: &Owner, upload_id: &str) -> StoreResult<Vec<EventRow>>;
+
+    /// How many targets of an account are open and due after `after`.
+    async fn open_targets_after(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        after: Millis,
+    ) -> StoreResult<u64>;
+
+    // ---- publishing
+
+    /// The earliest time at which [`Store::claim`] or [`Store::expired`] would find something.
+    async fn next_timer(&self) -> StoreResult<Option<Millis>>;
+
+    /// Takes up to `limit` targets that are due (`scheduled` or `waiting`, `due_at <= now`), oldest first: phase becomes
+    /// [`Phase::Claimed`], the fence goes up by one, the lease ends at `lease_until`. At most one
+    /// target of an (account, board) is claimed, armed or reconciling at a time.
+    async fn claim(
+        &self,
+        now: Millis,
+        lease_until: Millis,
+        limit: u32,
+    ) -> StoreResult<Vec<TargetRow>>;
+
+    /// Targets that are claimed, armed or reconciling and whose lease ended before `now`.
+    async fn expired(&self, now: Millis, limit: u32) -> StoreResult<Vec<TargetRow>>;
+
+    /// Ends every lease now. For the start of an engine that owns the database alone: whoever held one is dead.
+    async fn expire_leases(&self, now: Millis) -> StoreResult<u64>;
+
+    /// Moves a target if its phase and fence are still as expected; writes state, attempt and event and
+    /// renews the upload's status, version and `change_seq` in one transaction. `None` if another was faster.
+    async fn change_target(&self, change: TargetChange) -> StoreResult<Option<TargetRow>>;
+
+    /// Several at once, each for itself.
+    async fn change_targets(
+        &self,
+        changes: Vec<TargetChange>,
+    ) -> StoreResult<Vec<Option<TargetRow>>>;
+
+    // ---- accounts
+
+    /// Inserts or replaces an account, tokens included. Reconnecting keeps `connected_at` of the new row.
+    async fn put_account(&self, row: AccountRow) -> StoreResult<()>;
+
+    /// One account.
+    async fn account(&self, owner: &Owner, id: &str) -> StoreResult<Option<AccountRow>>;
+
+    /// All accounts, by id.
+    async fn accounts(&self, owner: &Owner) -> StoreResult<Vec<AccountRow>>;
+
+    /// Stores new tokens if `token_version` is still `expect`; raises it by one.
+    async fn save_tokens(&self, row: AccountRow, expect: u64) -> StoreResult<bool>;
+
+    /// Removes an account and its tokens; true if it was there.
+    async fn delete_account(&self, owner: &Owner, id: &str) -> StoreResult<bool>;
+
+    /// Begins an OAuth connection.
+    async fn create_connect(&self, row: ConnectRow) -> StoreResult<()>;
+
+    /// Takes the pending connection of a state, once: a second call finds none. Expired ones are not found.
+    async fn take_connect(&self, state_hash: &[u8], now: Millis)
+    -> StoreResult<Option<ConnectRow>>;
+
+    /// Ends a connection.
+    async fn finish_connect(&self, row: ConnectRow) -> StoreResult<()>;
+
+    /// One connection.
+    async fn connect(&self, owner: &Owner, id: &str) -> StoreResult<Option<ConnectRow>>;
+
+    // ---- keys
+
+    /// Stores an API key (its hash).
+    async fn create_api_key(&self, row: ApiKeyRow) -> StoreResult<()>;
+
+    /// By id, for any team: authentication.
+    async fn api_key(&self, id: &str) -> StoreResult<Option<ApiKeyRow>>;
+
+    /// All keys of a team, newest first.
+    async fn api_keys(&self, team: &str) -> StoreResult<Vec<ApiKeyRow>>;
+
+    /// Revokes a key; true if it was valid before.
+    async fn revoke_api_key(&self, team: &str, id: &str, now: Millis) -> StoreResult<bool>;
+
+    /// The wrapped data keys of a team, oldest first.
+    async fn data_keys(&self, team: &str) -> StoreResult<Vec<DataKeyRow>>;
+
+    /// Adds a data key if its (team, version) is free; false otherwise.
+    async fn add_data_key(&self, row: DataKeyRow) -> StoreResult<bool>;
+
+    // ---- media
+
+    /// Inserts or replaces a file's row.
+    async fn put_media(&self, row: MediaRow) -> StoreResult<()>;
+
+    /// One file.
+    async fn media(&self, owner: &Owner, id: &str) -> StoreResult<Option<MediaRow>>;
+
+    /// Removes a file's row; true if it was there.
+    async fn delete_media(&self, owner: &Owner, id: &str) -> StoreResult<bool>;
+
+    /// Removes idempotency keys made before `before`, pending connections and such that ended before it.
+    async fn forget(&self, before: Millis) -> StoreResult<u64>;
+
+    /// Closes the store; whatever was accepted is on disk afterwards.
+    async fn close(&self) -> StoreResult<()>;
+}

@@ -1,0 +1,408 @@
+//! The rows of the store.
+
+use multi_upload_platforms::Content;
+use multi_upload_wire::{CreateUpload, ErrorInfo, Mode, Scope, TargetStatus, UploadStatus};
+use serde_json::{Map, Value};
+
+/// Unix time in milliseconds, UTC.
+pub type Millis = i64;
+
+/// Whose rows: a team in one mode. Without one no row can be reached.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// `team_…`
+    pub team: String,
+    /// Test or live.
+    pub mode: Mode,
+}
+
+/// Phase of a target in the publishing machine. The public states are fewer, see [`Phase::status`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Stored, not to be published yet.
+    Draft,
+    /// Waits for its time.
+    Scheduled,
+    /// Taken by a node; nothing was sent.
+    Claimed,
+    /// The intent row is stored: a commit request may have left.
+    Armed,
+    /// It may exist; looking for it.
+    Reconciling,
+    /// Goes on at `due_at`; nothing is under way.
+    Waiting,
+    /// Exists.
+    Published,
+    /// Refused for good.
+    Failed,
+    /// Canceled before it was sent.
+    Canceled,
+    /// Its time passed beyond the late rule.
+    Missed,
+    /// Cannot be proven; a person decides.
+    NeedsReview,
+}
+
+impl Phase {
+    /// Every phase; the position is the number in the database.
+    pub const ALL: [Self; 11] = [
+        Self::Draft,
+        Self::Scheduled,
+        Self::Claimed,
+        Self::Armed,
+        Self::Reconciling,
+        Self::Waiting,
+        Self::Published,
+        Self::Failed,
+        Self::Canceled,
+        Self::Missed,
+        Self::NeedsReview,
+    ];
+
+    /// The public state.
+    #[must_use]
+    pub const fn status(self) -> TargetStatus {
+        match self {
+            Self::Draft => TargetStatus::Draft,
+            Self::Scheduled => TargetStatus::Scheduled,
+            Self::Claimed | Self::Armed | Self::Reconciling => TargetStatus::Publishing,
+            Self::Waiting => TargetStatus::Waiting,
+            Self::Published => TargetStatus::Published,
+            Self::Failed => TargetStatus::Failed,
+            Self::Canceled => TargetStatus::Canceled,
+            Self::Missed => TargetStatus::Missed,
+            Self::NeedsReview => TargetStatus::NeedsReview,
+        }
+    }
+
+    /// True when nothing more will happen to the target.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        self.status().is_terminal()
+    }
+}
+
+/// A stored upload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UploadRow {
+    /// `up_…`
+    pub id: String,
+    /// Whose.
+    pub owner: Owner,
+    /// State over all targets, kept up to date by the store.
+    pub status: UploadStatus,
+    /// What was asked for.
+    pub content: CreateUpload,
+    /// When it is due; `None` for a draft without a time.
+    pub scheduled_at: Option<Millis>,
+    /// The zone of the local time that was given.
+    pub timezone: Option<String>,
+    /// The caller's own label.
+    pub external_id: Option<String>,
+    /// Goes up with every change.
+    pub version: u64,
+    /// Position in the change feed.
+    pub change_seq: u64,
+    /// When it was stored.
+    pub created_at: Millis,
+    /// When it last changed.
+    pub updated_at: Millis,
+    /// One for each account, in the order asked for.
+    pub targets: Vec<TargetRow>,
+}
+
+/// A stored target: one account's share of an upload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetRow {
+    /// `tg_…`
+    pub id: String,
+    /// Its upload.
+    pub upload_id: String,
+    /// Whose.
+    pub owner: Owner,
+    /// `pinterest:549…`
+    pub account_id: String,
+    /// `pinterest`
+    pub platform: String,
+    /// Phase in the machine.
+    pub phase: Phase,
+    /// Goes up with every claim: a change by an older holder finds another number.
+    pub fence: u64,
+    /// When it goes on: the due time, or the end of a wait.
+    pub due_at: Millis,
+    /// When the user wanted it.
+    pub scheduled_at: Millis,
+    /// Not sent after this time; then it is missed.
+    pub send_until: Millis,
+    /// End of the holder's lease, while claimed, armed or reconciling.
+    pub lease_until: Option<Millis>,
+    /// Publishing attempts that were armed.
+    pub attempts: u32,
+    /// Tries that failed before anything was sent (token, prepare, open), since the last success of that part.
+    pub setbacks: u32,
+    /// What it says.
+    pub content: Content,
+    /// The same for contents that a reader could not tell apart.
+    pub fingerprint: String,
+    /// What a repeated *prepare* needs.
+    pub prepared: Option<Value>,
+    /// Id on the network.
+    pub remote_id: Option<String>,
+    /// Address on the network.
+    pub remote_url: Option<String>,
+    /// When the network confirmed it.
+    pub published_at: Option<Millis>,
+    /// Why it failed, waits or needs review.
+    pub error: Option<ErrorInfo>,
+}
+
+/// A new upload with everything that is stored in its transaction.
+#[derive(Debug, Clone)]
+pub struct NewUpload {
+    /// The row. `version` is 1; the store sets `change_seq`.
+    pub row: UploadRow,
+    /// First events: (target id or none, event).
+    pub events: Vec<NewEvent>,
+    /// Repeat protection.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// Repeat protection of one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The caller's key, unique within the team and mode.
+    pub key: String,
+    /// SHA-256 of method, path and canonical body.
+    pub body_hash: Vec<u8>,
+    /// The answer to give when the key comes again, JSON.
+    pub answer: String,
+}
+
+/// What became of a new upload.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CreateOutcome {
+    /// Stored.
+    Stored(Box<UploadRow>),
+    /// The key was used before with the same body: the answer of that time.
+    Replayed(String),
+    /// The key was used before with another body.
+    KeyMismatch,
+}
+
+/// Which uploads to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UploadFilter {
+    /// In one of these states; empty means any.
+    pub status: Vec<UploadStatus>,
+    /// With a target on this account.
+    pub account: Option<String>,
+    /// With a target on this platform.
+    pub platform: Option<String>,
+    /// With this label.
+    pub external_id: Option<String>,
+    /// Due at or after.
+    pub from: Option<Millis>,
+    /// Due before.
+    pub to: Option<Millis>,
+    /// With this text in caption, title, description or link; case-insensitive.
+    pub q: Option<String>,
+}
+
+/// A change of an upload that has not been published.
+#[derive(Debug, Clone)]
+pub struct UploadEdit {
+    /// The upload, with its new content and times. `version`, `change_seq`, `status` are the store's.
+    pub row: UploadRow,
+    /// The version that was read.
+    pub expect_version: u64,
+    /// What to write to the timeline.
+    pub event: NewEvent,
+}
+
+/// A move of a target.
+#[derive(Debug, Clone)]
+pub struct TargetChange {
+    /// The target as it shall be. Only the fields of the machine are written: phase, fence, due and lease times, attempts, setbacks, prepared,
+    /// remote id and address, `published_at`, error.
+    pub row: TargetRow,
+    /// The phase it must still be in.
+    pub expect_phase: Phase,
+    /// The fence it must still carry.
+    pub expect_fence: u64,
+    /// What happened to the attempt's row.
+    pub attempt: Option<AttemptChange>,
+    /// What to write to the timeline.
+    pub event: NewEvent,
+    /// Now.
+    pub at: Millis,
+}
+
+/// What happens to the row of a publishing attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AttemptChange {
+    /// The intent row: stored before the first byte of the commit request leaves.
+    Open {
+        /// From 1.
+        number: u32,
+        /// After this time the request must not leave any more.
+        deadline: Millis,
+    },
+    /// The attempt is over.
+    Close {
+        /// From 1.
+        number: u32,
+        /// `applied`, `rejected`, `throttled`, `not_sent`, `token_expired`, `unknown`.
+        outcome: &'static str,
+    },
+}
+
+/// An entry for the timeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// `upload.scheduled`, `target.armed` and so on.
+    pub kind: &'static str,
+    /// The target concerned.
+    pub target_id: Option<String>,
+    /// In a sentence.
+    pub detail: String,
+    /// Facts.
+    pub data: Map<String, Value>,
+    /// When.
+    pub at: Millis,
+}
+
+/// A stored entry of the timeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventRow {
+    /// Goes up with time, over all uploads.
+    pub seq: u64,
+    /// When.
+    pub at: Millis,
+    /// What.
+    pub kind: String,
+    /// The target concerned.
+    pub target_id: Option<String>,
+    /// In a sentence.
+    pub detail: String,
+    /// Facts.
+    pub data: Map<String, Value>,
+}
+
+/// A connected account. `Debug` shows no tokens: they are sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountRow {
+    /// `pinterest:549…`
+    pub id: String,
+    /// Whose.
+    pub owner: Owner,
+    /// `pinterest`
+    pub platform: String,
+    /// Name shown to people.
+    pub name: Option<String>,
+    /// What was granted.
+    pub scopes: Vec<String>,
+    /// False when a person must connect it again.
+    pub usable: bool,
+    /// When it was connected.
+    pub connected_at: Millis,
+    /// The access token, sealed.
+    pub access_sealed: Vec<u8>,
+    /// The refresh token, sealed.
+    pub refresh_sealed: Option<Vec<u8>>,
+    /// End of the access token.
+    pub access_expires_at: Millis,
+    /// End of the refresh token.
+    pub refresh_expires_at: Option<Millis>,
+    /// Goes up with every new pair of tokens.
+    pub token_version: u64,
+}
+
+/// An OAuth connection under way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConnectRow {
+    /// `oc_…`
+    pub id: String,
+    /// Whose.
+    pub owner: Owner,
+    /// `pinterest`
+    pub platform: String,
+    /// SHA-256 of the state parameter.
+    pub state_hash: Vec<u8>,
+    /// As it was sent to the network.
+    pub redirect_uri: String,
+    /// Where the browser goes afterwards.
+    pub return_url: Option<String>,
+    /// When it was begun.
+    pub created_at: Millis,
+    /// When it ends unused.
+    pub expires_at: Millis,
+    /// `pending`, `exchanging`, `connected`, `failed`.
+    pub status: String,
+    /// The account, once connected.
+    pub account_id: Option<String>,
+    /// Why it failed.
+    pub error: Option<ErrorInfo>,
+}
+
+/// A stored API key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKeyRow {
+    /// `key_…`
+    pub id: String,
+    /// Whose.
+    pub owner: Owner,
+    /// Name for people.
+    pub name: Option<String>,
+    /// SHA-256 of the secret.
+    pub hash: Vec<u8>,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// The accounts it may use; `None` means all.
+    pub accounts: Option<Vec<String>>,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When it stops working.
+    pub expires_at: Option<Millis>,
+    /// When it was revoked.
+    pub revoked_at: Option<Millis>,
+}
+
+/// A team's data key, wrapped by the root key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataKeyRow {
+    /// Whose.
+    pub team: String,
+    /// From 1.
+    pub version: u32,
+    /// Wrapped.
+    pub wrapped: Vec<u8>,
+    /// When it was made.
+    pub created_at: Millis,
+}
+
+/// An uploaded file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaRow {
+    /// `md_…`
+    pub id: String,
+    /// Whose.
+    pub owner: Owner,
+    /// True once all bytes are there and the content was recognised.
+    pub ready: bool,
+    /// Length announced.
+    pub length: u64,
+    /// Bytes received.
+    pub offset: u64,
+    /// Type by content.
+    pub content_type: Option<String>,
+    /// Pixels across.
+    pub width: Option<u32>,
+    /// Pixels down.
+    pub height: Option<u32>,
+    /// Of the content, lower-case hex.
+    pub sha256: Option<String>,
+    /// When it was begun.
+    pub created_at: Millis,
+    /// When it is removed if unused.
+    pub expires_at: Option<Millis>,
+}
