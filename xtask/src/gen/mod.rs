@@ -1,0 +1,54 @@
+//! `cargo xtask gen`: files that follow from the code. They are committed, so that a reader and a package need no
+//! build; `--check` proves that they are fresh.
+
+mod classes;
+mod difference;
+mod errors_json;
+mod errors_md;
+mod version;
+
+use std::fs;
+
+use crate::root::root;
+
+/// A generated file: its path from the top of the repository, and what stands in it.
+type Output = (&'static str, fn() -> String);
+
+const OUTPUTS: &[Output] = &[
+    ("docs/errors.md", errors_md::text),
+    ("tests/spec/errors.json", errors_json::text),
+];
+
+/// Writes every file, or with `check` compares them and the version numbers.
+pub(crate) fn run(check: bool) -> Result<(), String> {
+    let mut stale = Vec::new();
+    for (path, text) in OUTPUTS {
+        let file = root().join(path);
+        let fresh = text();
+        let found = fs::read_to_string(&file).unwrap_or_default();
+        if found == fresh {
+            continue;
+        }
+        if check {
+            stale.push(format!("{path}: {}", difference::summary(&found, &fresh)));
+            continue;
+        }
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder).map_err(|error| format!("{path}: {error}"))?;
+        }
+        fs::write(&file, fresh).map_err(|error| format!("{path} cannot be written: {error}"))?;
+        println!("gen: wrote {path}");
+    }
+    if check {
+        stale.extend(version::problems()?);
+    }
+    if stale.is_empty() {
+        println!("gen: {} files are fresh", OUTPUTS.len());
+        Ok(())
+    } else {
+        Err(format!(
+            "gen: `cargo xtask gen` writes these anew (versions are changed by hand):\n  {}",
+            stale.join("\n  ")
+        ))
+    }
+}
