@@ -1,3 +1,6 @@
 //! The multi-upload service as a library.
 
+mod clock;
+mod ids;
 pub mod store;
+mod time;

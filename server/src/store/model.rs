@@ -138,7 +138,7 @@ pub struct TargetRow {
     pub lease_until: Option<Millis>,
     /// Publishing attempts that were armed.
     pub attempts: u32,
-    /// Tries that failed before anything was sent (token, prepare, open), since the last success of that part.
+    /// Tries that ended before anything was applied: token, prepare, open, not sent. Limits are not counted.
     pub setbacks: u32,
     /// What it says.
     pub content: Content,

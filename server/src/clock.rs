@@ -1,0 +1,67 @@
+//! The time, as a value that tests can move.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::Timestamp;
+
+use crate::store::Millis;
+
+/// Tells the time.
+#[derive(Debug, Clone, Default)]
+pub struct Clock(Option<Arc<AtomicI64>>);
+
+impl Clock {
+    /// The machine's clock.
+    #[must_use]
+    pub const fn system() -> Self {
+        Self(None)
+    }
+
+    /// A clock that stands still until [`Clock::set`].
+    #[must_use]
+    pub fn fixed(now: Millis) -> Self {
+        Self(Some(Arc::new(AtomicI64::new(now))))
+    }
+
+    /// Moves a fixed clock. The machine's clock is not moved.
+    pub fn set(&self, now: Millis) {
+        if let Some(fixed) = &self.0 {
+            fixed.store(now, Ordering::SeqCst);
+        }
+    }
+
+    /// Unix milliseconds, UTC.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        match &self.0 {
+            Some(fixed) => fixed.load(Ordering::SeqCst),
+            None => Timestamp::now().as_millisecond(),
+        }
+    }
+}
+
+/// `2026-12-01T20:00:00Z`; milliseconds only where there are some.
+#[must_use]
+pub(crate) fn rfc3339(at: Millis) -> String {
+    Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_without_empty_fractions() {
+        assert_eq!(rfc3339(1_796_155_200_000), "2026-12-01T20:00:00Z");
+        assert_eq!(rfc3339(1_796_155_200_250), "2026-12-01T20:00:00.25Z");
+    }
+
+    #[test]
+    fn a_fixed_clock_moves_only_when_told() {
+        let clock = Clock::fixed(5);
+        assert_eq!(clock.now(), 5);
+        clock.clone().set(9);
+        assert_eq!(clock.now(), 9);
+    }
+}

@@ -1,0 +1,212 @@
+//! The engine: everything that a service is, without a socket.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use multi_upload_core::{Client, ClientOptions};
+use multi_upload_platforms::Platform;
+use multi_upload_platforms::pinterest::Pinterest;
+use multi_upload_wire::{CreateApiKey, CreatedApiKey, ErrorCode, ErrorInfo, Scope};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::accounts::{Accounts, Parts};
+use crate::api;
+use crate::config::{Config, DEFAULT_TEAM};
+use crate::keys;
+use crate::media::Library;
+use crate::publish::{Dispatcher, Wake};
+use crate::state::{App, AppInner, Platforms};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Owner, Store};
+use crate::vault::{MasterKey, Vault};
+
+/// How often old keys and finished connections are forgotten and tokens renewed ahead.
+const UPKEEP_EVERY: Duration = Duration::from_secs(3_600);
+
+/// How long idempotency keys are kept.
+const KEEP_KEYS_MS: i64 = 7 * 24 * 3_600_000;
+
+/// A running service: API, scheduler, store. Cheap to clone.
+///
+/// Publishing goes on while an engine lives. Call [`Engine::shutdown`] before the runtime ends;
+/// what was not finished goes on at the next start.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    app: App,
+    dispatcher: Dispatcher,
+    upkeep: (CancellationToken, TaskTracker),
+    admin_key: Option<CreatedApiKey>,
+    down: AtomicBool,
+    // Held for its lock; released when the engine goes.
+    lock: File,
+}
+
+impl Engine {
+    /// Opens the data folder and starts publishing.
+    ///
+    /// # Errors
+    /// `DATA_IN_USE` when another engine has the folder, `CONFIG_INVALID` for a setting,
+    /// `STORAGE_FAILED` when the database cannot be opened.
+    pub async fn start(config: Config) -> Result<Self, ErrorInfo> {
+        let lock = prepare_folder(&config)?;
+        let sqlite = SqliteStore::open(&config.data.join("multi-upload.db"))?;
+        let changes = sqlite.changes_watch();
+        let store: Arc<dyn Store> = Arc::new(sqlite);
+        let master = match config.master_key.clone() {
+            Some(key) => key,
+            None => MasterKey::load_or_create(&config.data)?,
+        };
+        let vault = Vault::open(Arc::clone(&store), master).await?;
+        let pinterest: Arc<dyn Platform> = Arc::new(Pinterest::new(config.pinterest.clone())?);
+        let platforms = Platforms::new([pinterest]);
+        let wake = Wake::default();
+        let accounts = Accounts::new(Parts {
+            store: Arc::clone(&store),
+            vault,
+            platforms: platforms.clone(),
+            clock: config.clock.clone(),
+            public_url: config.public_url.clone(),
+            redirect: config.redirect,
+            wake: wake.clone(),
+        });
+        let media = Library::open(config.data.join("media"), Arc::clone(&store), config.clock.clone())?;
+        let admin_key = first_admin_key(&config, store.as_ref()).await?;
+        // The lock says that no other process works here: whoever held a lease is dead.
+        let orphans = store.expire_leases(config.clock.now()).await?;
+        if orphans > 0 {
+            tracing::warn!(orphans, "targets were under way when the last process ended");
+        }
+        let app =
+            App(Arc::new(AppInner { store, accounts, media, platforms, clock: config.clock.clone(), wake, changes, config }));
+        let dispatcher = Dispatcher::start(app.clone());
+        let upkeep = start_upkeep(app.clone());
+        Ok(Self(Arc::new(Inner { app, dispatcher, upkeep, admin_key, down: AtomicBool::new(false), lock })))
+    }
+
+    /// The HTTP API, to be served or nested.
+    #[must_use]
+    pub fn router(&self) -> axum::Router {
+        api::router(self.0.app.clone())
+    }
+
+    /// A client that talks to this engine without a socket, with full rights.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        let transport = api::LocalTransport::new(self.router(), self.0.app.config.mode);
+        Client::with_transport(Arc::new(transport), ClientOptions::default())
+    }
+
+    /// The admin key, if this start made the first one. It is shown nowhere else.
+    #[must_use]
+    pub fn admin_key_created(&self) -> Option<CreatedApiKey> {
+        self.0.admin_key.clone()
+    }
+
+    /// Stops: no new target is begun, sends that were armed get 35 s, everything accepted is on disk.
+    /// A second call does nothing.
+    pub async fn shutdown(&self) {
+        if self.0.down.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let (stop, tasks) = &self.0.upkeep;
+        stop.cancel();
+        if !self.0.dispatcher.stop().await {
+            tracing::warn!("some sends did not end in time; the next start takes them up as unknown");
+        }
+        tasks.wait().await;
+        self.0.app.accounts.settle().await;
+        if let Err(error) = self.0.app.store.close().await {
+            tracing::error!(%error, "the database did not close cleanly");
+        }
+        if let Err(error) = self.0.lock.unlock() {
+            tracing::warn!(%error, "the data folder's lock was not released");
+        }
+    }
+}
+
+/// Makes the folder and takes its lock.
+fn prepare_folder(config: &Config) -> Result<File, ErrorInfo> {
+    let folder = &config.data;
+    let failed = |what: &str, error: std::io::Error| {
+        ErrorInfo::new(ErrorCode::ConfigInvalid, format!("the data folder {} {what}: {error}", folder.display()))
+            .with_remedy("Choose a folder that this user may write to with --data or MULTI_UPLOAD_DATA.")
+    };
+    make_private_folder(folder).map_err(|error| failed("cannot be made", error))?;
+    let mut lock = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(folder.join("engine.lock"))
+        .map_err(|error| failed("cannot be written to", error))?;
+    if lock.try_lock().is_err() {
+        let mut holder = String::new();
+        // Only for the message; an unreadable file means an unknown holder.
+        let _ = lock.read_to_string(&mut holder);
+        let holder = if holder.trim().is_empty() { "unknown".to_owned() } else { holder.trim().to_owned() };
+        return Err(ErrorInfo::new(
+            ErrorCode::DataInUse,
+            format!("the data folder {} is used by another engine ({holder})", folder.display()),
+        ));
+    }
+    let holder = format!("pid {}, {}\n", std::process::id(), config.public_url);
+    lock.set_len(0)
+        .and_then(|()| lock.rewind())
+        .and_then(|()| lock.write_all(holder.as_bytes()))
+        .map_err(|error| failed("cannot be written to", error))?;
+    Ok(lock)
+}
+
+fn make_private_folder(folder: &Path) -> std::io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+async fn first_admin_key(config: &Config, store: &dyn Store) -> Result<Option<CreatedApiKey>, ErrorInfo> {
+    let owner = Owner { team: DEFAULT_TEAM.to_owned(), mode: config.mode };
+    let before = store.api_keys(&owner.team).await?;
+    if !config.first_admin_key || before.iter().any(|key| key.owner == owner && key.revoked_at.is_none()) {
+        return Ok(None);
+    }
+    let request = CreateApiKey {
+        name: Some("first admin key".to_owned()),
+        scopes: Some(vec![Scope::Admin]),
+        ..CreateApiKey::default()
+    };
+    let (row, created) = keys::generate(&owner, &request, config.clock.now())?;
+    store.create_api_key(row).await?;
+    Ok(Some(created))
+}
+
+fn start_upkeep(app: App) -> (CancellationToken, TaskTracker) {
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let stopped = stop.clone();
+    tasks.spawn(async move {
+        let owner = Owner { team: DEFAULT_TEAM.to_owned(), mode: app.config.mode };
+        loop {
+            if let Err(error) = app.store.forget(app.clock.now() - KEEP_KEYS_MS).await {
+                tracing::warn!(%error, "old keys could not be forgotten");
+            }
+            app.accounts.renew_ahead(&owner).await;
+            tokio::select! {
+                () = tokio::time::sleep(UPKEEP_EVERY) => {}
+                () = stopped.cancelled() => return,
+            }
+        }
+    });
+    tasks.close();
+    (stop, tasks)
+}

@@ -1,0 +1,187 @@
+//! Sleeps until something is due, then hands it to workers. No polling.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rand::RngExt as _;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::machine::{Happened, step};
+use super::runner;
+use crate::state::App;
+use crate::store::{Millis, StoreResult, TargetRow};
+
+/// How long a claimed or armed target belongs to its worker. Longer than a worker can take: token
+/// 30 s, media 60 s, connection 10 s, request 30 s.
+const LEASE_MS: Millis = 180_000;
+
+/// Largest number taken in one transaction.
+const CLAIM_BATCH: usize = 100;
+
+/// The clock may be set while the timer sleeps; look at it this often.
+const LONGEST_SLEEP_MS: Millis = 60_000;
+
+/// When due targets wait for a lane that another worker holds, its end wakes us; this is the net below.
+const BUSY_LANE_SLEEP_MS: Millis = 1_000;
+
+/// Time that armed sends get at shutdown.
+pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(35);
+
+/// Wakes the dispatcher: something was stored that may be due sooner than it sleeps.
+#[derive(Clone, Default)]
+pub(crate) struct Wake(Arc<Notify>);
+
+impl Wake {
+    /// Looks at the due times again.
+    pub(crate) fn wake(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// Runs due targets until it is stopped.
+pub(crate) struct Dispatcher {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Dispatcher {
+    /// Starts on the current runtime.
+    pub(crate) fn start(app: App) -> Self {
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let round = Round {
+            permits: Arc::new(Semaphore::new(app.config.workers.max(1))),
+            in_flight: InFlight::default(),
+            app,
+            stop: stop.clone(),
+            tasks: tasks.clone(),
+        };
+        tasks.spawn(round.run());
+        Self { stop, tasks }
+    }
+
+    /// Stops claiming at once; what is armed is finished, the rest released. Waits at most
+    /// [`SHUTDOWN_GRACE`]; true if all ended.
+    pub(crate) async fn stop(&self) -> bool {
+        self.stop.cancel();
+        self.tasks.close();
+        tokio::time::timeout(SHUTDOWN_GRACE, self.tasks.wait()).await.is_ok()
+    }
+}
+
+struct Round {
+    app: App,
+    permits: Arc<Semaphore>,
+    in_flight: InFlight,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Round {
+    async fn run(self) {
+        while !self.stop.is_cancelled() {
+            let sleep = match self.once().await {
+                Ok(sleep) => sleep,
+                Err(error) => {
+                    tracing::error!(%error, "due uploads cannot be read; trying again");
+                    Some(BUSY_LANE_SLEEP_MS)
+                }
+            };
+            let Some(ms) = sleep else { continue };
+            let pause = Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.app.wake.0.notified() => {}
+                () = self.stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// One look. The answer is how long to sleep; `None` means look again at once.
+    async fn once(&self) -> StoreResult<Option<Millis>> {
+        let now = self.app.clock.now();
+        self.end_dead_leases(now).await?;
+        let room = self.permits.available_permits().min(CLAIM_BATCH);
+        if room == 0 {
+            return Ok(Some(LONGEST_SLEEP_MS));
+        }
+        let limit = u32::try_from(room).unwrap_or(1);
+        let claimed = self.app.store.claim(now, now + LEASE_MS, limit).await?;
+        let count = claimed.len();
+        for target in claimed {
+            self.spawn(target);
+        }
+        if count == room {
+            return Ok(None);
+        }
+        let Some(next) = self.app.store.next_timer().await? else { return Ok(Some(LONGEST_SLEEP_MS)) };
+        let sleep = next - self.app.clock.now();
+        Ok(Some(if sleep > 0 {
+            sleep.min(LONGEST_SLEEP_MS)
+        } else if count > 0 {
+            0
+        } else {
+            BUSY_LANE_SLEEP_MS
+        }))
+    }
+
+    fn spawn(&self, target: TargetRow) {
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+            // Not reached: no more is claimed than there are permits. The lease would end it.
+            return;
+        };
+        let guard = self.in_flight.enter(&target.id);
+        let (app, stop) = (self.app.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            runner::work(&app, target, &stop).await;
+            drop(guard);
+            drop(permit);
+            app.wake.wake();
+        });
+    }
+
+    /// A lease that ended belongs to a worker that died, here or in an earlier process.
+    async fn end_dead_leases(&self, now: Millis) -> StoreResult<()> {
+        let expired = self.app.store.expired(now, 1_000).await?;
+        let changes: Vec<_> = expired
+            .iter()
+            .filter(|target| !self.in_flight.contains(&target.id))
+            .filter_map(|target| step(target, Happened::LeaseEnded, now, rand::rng().random()))
+            .collect();
+        if !changes.is_empty() {
+            tracing::warn!(count = changes.len(), "targets without a living worker");
+            self.app.store.change_targets(changes).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The targets that workers of this process hold.
+#[derive(Clone, Default)]
+struct InFlight(Arc<Mutex<HashSet<String>>>);
+
+impl InFlight {
+    fn enter(&self, id: &str) -> InFlightGuard {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned());
+        InFlightGuard { set: self.clone(), id: id.to_owned() }
+    }
+
+    fn contains(&self, id: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
+    }
+}
+
+/// Leaves the set when the worker ends, by panic too.
+struct InFlightGuard {
+    set: InFlight,
+    id: String,
+}
+
+impl Drop for InFlightGuard {
+    fn drop(&mut self) {
+        self.set.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}

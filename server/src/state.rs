@@ -1,0 +1,79 @@
+//! What every part of the service can reach.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use multi_upload_platforms::Platform;
+use multi_upload_wire::{ErrorCode, ErrorInfo, FieldError};
+use tokio::sync::watch;
+
+use crate::accounts::Accounts;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::media::Library;
+use crate::publish::Wake;
+use crate::store::{Store, StoreError};
+
+/// The parts, shared.
+#[derive(Clone)]
+pub(crate) struct App(pub(crate) Arc<AppInner>);
+
+/// The parts.
+pub(crate) struct AppInner {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) accounts: Accounts,
+    pub(crate) media: Library,
+    pub(crate) platforms: Platforms,
+    pub(crate) clock: Clock,
+    pub(crate) wake: Wake,
+    /// Highest change number that is stored.
+    pub(crate) changes: watch::Receiver<u64>,
+    pub(crate) config: Config,
+}
+
+impl Deref for App {
+    type Target = AppInner;
+
+    fn deref(&self) -> &AppInner {
+        &self.0
+    }
+}
+
+/// The networks that are built, by name.
+#[derive(Clone)]
+pub(crate) struct Platforms(Arc<BTreeMap<&'static str, Arc<dyn Platform>>>);
+
+impl Platforms {
+    pub(crate) fn new(platforms: impl IntoIterator<Item = Arc<dyn Platform>>) -> Self {
+        Self(Arc::new(platforms.into_iter().map(|platform| (platform.name(), platform)).collect()))
+    }
+
+    /// The network of a name.
+    ///
+    /// # Errors
+    /// `PLATFORM_UNSUPPORTED`, which names those there are.
+    pub(crate) fn get(&self, name: &str) -> Result<&Arc<dyn Platform>, ErrorInfo> {
+        self.0.get(name).ok_or_else(|| {
+            let known: Vec<_> = self.0.keys().copied().collect();
+            let detail = format!("{name:?} is not supported by this version; supported: {}", known.join(", "));
+            ErrorInfo::new(ErrorCode::PlatformUnsupported, detail.clone()).with_errors(vec![FieldError {
+                pointer: "/platform".to_owned(),
+                code: "unsupported".to_owned(),
+                detail,
+            }])
+        })
+    }
+}
+
+impl From<StoreError> for ErrorInfo {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full => Self::new(ErrorCode::StorageFull, "the disk of the data folder is full"),
+            other => {
+                tracing::error!(error = %other, "the database failed");
+                Self::new(ErrorCode::StorageFailed, "the database could not do its work")
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Times as people write them: with an offset, or local in a named zone.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use multi_upload_wire::ErrorCode;
+
+use crate::store::Millis;
+
+/// A time understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Resolved {
+    /// The instant.
+    pub(crate) at: Millis,
+    /// The zone that was named.
+    pub(crate) timezone: Option<String>,
+}
+
+/// A time that is more than this in the past is refused; less is "now".
+pub(crate) const PAST_GRACE_MS: Millis = 60_000;
+
+/// Understands `scheduled_at` with an optional zone name.
+///
+/// A local time that a clock change skips moves forward by the gap; one that occurs twice is the
+/// first. That is RFC 5545's rule, and what calendars do.
+///
+/// # Errors
+/// The code and a sentence; `TIMEZONE_UNKNOWN` speaks of `timezone`, the others of `scheduled_at`.
+pub(crate) fn resolve(
+    scheduled_at: &str,
+    timezone: Option<&str>,
+    now: Millis,
+) -> Result<Resolved, (ErrorCode, String)> {
+    let zone = timezone.map(|name| named_zone(name).map(|zone| (name, zone))).transpose()?;
+    let text = scheduled_at.trim();
+    let at = if let Ok(instant) = text.parse::<Timestamp>() {
+        instant
+    } else {
+        let local = text.parse::<DateTime>().map_err(|_| {
+            (
+                ErrorCode::ValidationFailed,
+                format!("{text:?} is not a time; write it like 2026-12-01T20:00:00Z or 2026-12-01T20:00:00+01:00"),
+            )
+        })?;
+        let Some((_, zone)) = &zone else {
+            return Err((
+                ErrorCode::ValidationFailed,
+                format!("{text:?} has no zone; add an offset ({text}Z, {text}+01:00) or send `timezone` with an IANA name"),
+            ));
+        };
+        zone.to_ambiguous_timestamp(local)
+            .compatible()
+            .map_err(|_| (ErrorCode::ValidationFailed, format!("{text:?} is out of range")))?
+    };
+    let at = at.as_millisecond();
+    if at < now - PAST_GRACE_MS {
+        return Err((
+            ErrorCode::ScheduleInPast,
+            format!("{} has passed: it is {} now", crate::clock::rfc3339(at), crate::clock::rfc3339(now)),
+        ));
+    }
+    Ok(Resolved { at, timezone: zone.map(|(name, _)| name.to_owned()) })
+}
+
+fn named_zone(name: &str) -> Result<TimeZone, (ErrorCode, String)> {
+    TimeZone::get(name).map_err(|_| {
+        (ErrorCode::TimezoneUnknown, format!("there is no time zone {name:?}; IANA names look like Europe/Paris"))
+    })
+}
+
+/// `90s`, `15m`, `24h`, `7d`; at most a year.
+#[must_use]
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+    let unit = text.chars().last()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    let number = &text[..text.len() - 1];
+    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let total = number.parse::<u64>().ok()?.checked_mul(seconds)?;
+    (total <= 366 * 86_400).then(|| Duration::from_secs(total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Millis = 1_780_000_000_000; // 2026-05-28T20:26:40Z
+
+    fn at(text: &str, zone: Option<&str>) -> Result<String, ErrorCode> {
+        resolve(text, zone, NOW).map(|r| crate::clock::rfc3339(r.at)).map_err(|e| e.0)
+    }
+
+    #[test]
+    fn offsets_and_zones_are_understood() {
+        assert_eq!(at("2026-12-01T20:00:00Z", None).as_deref(), Ok("2026-12-01T20:00:00Z"));
+        assert_eq!(at("2026-12-01T20:00:00+01:00", None).as_deref(), Ok("2026-12-01T19:00:00Z"));
+        assert_eq!(at("2026-12-01T20:00:00", Some("Europe/Paris")).as_deref(), Ok("2026-12-01T19:00:00Z"));
+        assert_eq!(at("2026-12-01 20:00", Some("America/New_York")).as_deref(), Ok("2026-12-02T01:00:00Z"));
+    }
+
+    #[test]
+    fn a_gap_moves_forward_and_a_fold_takes_the_first() {
+        // Paris skips 02:00-03:00 on 2027-03-28 and repeats it on 2026-10-25.
+        assert_eq!(at("2027-03-28T02:30:00", Some("Europe/Paris")).as_deref(), Ok("2027-03-28T01:30:00Z"));
+        assert_eq!(at("2026-10-25T02:30:00", Some("Europe/Paris")).as_deref(), Ok("2026-10-25T00:30:00Z"));
+    }
+
+    #[test]
+    fn bad_times_say_why() {
+        assert_eq!(at("2026-12-01T20:00:00", None), Err(ErrorCode::ValidationFailed));
+        assert_eq!(at("tomorrow", Some("Europe/Paris")), Err(ErrorCode::ValidationFailed));
+        assert_eq!(at("2026-12-01T20:00:00", Some("Europe/Pariss")), Err(ErrorCode::TimezoneUnknown));
+        assert_eq!(at("2026-05-28T20:25:39Z", None), Err(ErrorCode::ScheduleInPast));
+        assert!(at("2026-05-28T20:25:41Z", None).is_ok(), "a minute ago still means now");
+    }
+
+    #[test]
+    fn durations_have_one_unit() {
+        assert_eq!(parse_duration("90s"), Some(Duration::from_secs(90)));
+        assert_eq!(parse_duration("15m"), Some(Duration::from_secs(900)));
+        assert_eq!(parse_duration("24h"), Some(Duration::from_secs(86_400)));
+        assert_eq!(parse_duration("7d"), Some(Duration::from_secs(604_800)));
+        for bad in ["", "h", "1", "-1h", "1.5h", "1h30m", "99999d", "é"] {
+            assert_eq!(parse_duration(bad), None, "{bad}");
+        }
+    }
+}
