@@ -19,7 +19,7 @@ pub use model::{
 };
 
 /// Trouble with the database. Never a wrong argument, never "not found".
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The disk has no space left.

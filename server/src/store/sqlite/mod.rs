@@ -1,1 +1,327 @@
-//! SQLite.
+//! The store in one SQLite file: one thread writes with group commit, a few connections read.
+
+mod accounts;
+mod codec;
+mod events;
+mod keys;
+mod lanes;
+mod media;
+mod open;
+mod readers;
+mod targets;
+mod uploads;
+mod writer;
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::{
+    AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EventRow, MediaRow, Millis,
+    NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
+    UploadRow,
+};
+use readers::Readers;
+use writer::Writer;
+
+/// Reading connections of a service.
+const READERS: u32 = 4;
+
+/// The store in one SQLite file.
+///
+/// Closed by [`Store::close`]; when it is dropped instead, accepted changes are still written, but nobody waits for them.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore").finish_non_exhaustive()
+    }
+}
+
+impl SqliteStore {
+    /// Opens the database, makes it where there is none, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// On a network file system, when a newer version wrote it, and when the file cannot be used.
+    pub fn open(path: &Path) -> StoreResult<Self> {
+        Self::with_readers(path, READERS)
+    }
+
+    /// The same for a short command beside a running service: SQLite's own locks let both write.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_shared(path: &Path) -> StoreResult<Self> {
+        Self::with_readers(path, 1)
+    }
+
+    fn with_readers(path: &Path, readers: u32) -> StoreResult<Self> {
+        let conn = open::writer(path)?;
+        Ok(Self {
+            readers: Readers::open(path, readers)?,
+            writer: Writer::start(conn)?,
+        })
+    }
+
+    /// The last committed `change_seq`; changes after each commit that raised it.
+    #[must_use]
+    pub fn changes_watch(&self) -> watch::Receiver<u64> {
+        self.writer.changes()
+    }
+
+    /// How many transactions this store has committed since it was opened.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.writer.commits()
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn create_uploads(&self, uploads: Vec<NewUpload>) -> StoreResult<Vec<CreateOutcome>> {
+        let ready = uploads
+            .into_iter()
+            .map(uploads::Ready::new)
+            .collect::<StoreResult<Vec<_>>>()?;
+        self.writer.run(|tx| uploads::create(tx, ready)).await
+    }
+
+    async fn upload(&self, owner: &Owner, id: &str) -> StoreResult<Option<UploadRow>> {
+        let (owner, id) = (owner.clone(), id.to_owned());
+        self.readers
+            .run(move |conn| uploads::get(conn, &owner, &id))
+            .await
+    }
+
+    async fn uploads(
+        &self,
+        owner: &Owner,
+        filter: &UploadFilter,
+        before: Option<&str>,
+        limit: u32,
+    ) -> StoreResult<Vec<UploadRow>> {
+        let (owner, filter, before) =
+            (owner.clone(), filter.clone(), before.map(ToOwned::to_owned));
+        self.readers
+            .run(move |conn| uploads::list(conn, &owner, &filter, before.as_deref(), limit))
+            .await
+    }
+
+    async fn changes(&self, owner: &Owner, since: u64, limit: u32) -> StoreResult<Vec<UploadRow>> {
+        let owner = owner.clone();
+        self.readers
+            .run(move |conn| uploads::changes(conn, &owner, since, limit))
+            .await
+    }
+
+    async fn last_change(&self) -> StoreResult<u64> {
+        self.readers.run(uploads::last_change).await
+    }
+
+    async fn edit_upload(&self, owner: &Owner, edit: UploadEdit) -> StoreResult<Option<UploadRow>> {
+        if edit.row.owner != *owner {
+            return Ok(None);
+        }
+        self.writer.run(move |tx| uploads::edit(tx, &edit)).await
+    }
+
+    async fn events(&self, owner: &Owner, upload_id: &str) -> StoreResult<Vec<EventRow>> {
+        let (owner, id) = (owner.clone(), upload_id.to_owned());
+        self.readers
+            .run(move |conn| events::list(conn, &owner, &id))
+            .await
+    }
+
+    async fn open_targets_after(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        after: Millis,
+    ) -> StoreResult<u64> {
+        let (owner, account_id) = (owner.clone(), account_id.to_owned());
+        self.readers
+            .run(move |conn| targets::open_after(conn, &owner, &account_id, after))
+            .await
+    }
+
+    async fn next_timer(&self) -> StoreResult<Option<Millis>> {
+        self.readers.run(targets::next_timer).await
+    }
+
+    async fn claim(
+        &self,
+        now: Millis,
+        lease_until: Millis,
+        limit: u32,
+    ) -> StoreResult<Vec<TargetRow>> {
+        self.writer
+            .run(move |tx| targets::claim(tx, now, lease_until, limit))
+            .await
+    }
+
+    async fn expired(&self, now: Millis, limit: u32) -> StoreResult<Vec<TargetRow>> {
+        self.readers
+            .run(move |conn| targets::expired(conn, now, limit))
+            .await
+    }
+
+    async fn expire_leases(&self, now: Millis) -> StoreResult<u64> {
+        self.writer
+            .run(move |tx| targets::expire_leases(tx, now))
+            .await
+    }
+
+    async fn change_target(&self, change: TargetChange) -> StoreResult<Option<TargetRow>> {
+        self.writer
+            .run(move |tx| targets::change(tx, &change))
+            .await
+    }
+
+    async fn change_targets(
+        &self,
+        changes: Vec<TargetChange>,
+    ) -> StoreResult<Vec<Option<TargetRow>>> {
+        self.writer
+            .run(move |tx| targets::change_all(tx, &changes))
+            .await
+    }
+
+    async fn put_account(&self, row: AccountRow) -> StoreResult<()> {
+        self.writer
+            .run(move |tx| accounts::put(tx.conn, &row))
+            .await
+    }
+
+    async fn account(&self, owner: &Owner, id: &str) -> StoreResult<Option<AccountRow>> {
+        let (owner, id) = (owner.clone(), id.to_owned());
+        self.readers
+            .run(move |conn| accounts::get(conn, &owner, &id))
+            .await
+    }
+
+    async fn accounts(&self, owner: &Owner) -> StoreResult<Vec<AccountRow>> {
+        let owner = owner.clone();
+        self.readers
+            .run(move |conn| accounts::list(conn, &owner))
+            .await
+    }
+
+    async fn save_tokens(&self, row: AccountRow, expect: u64) -> StoreResult<bool> {
+        self.writer
+            .run(move |tx| accounts::save_tokens(tx.conn, &row, expect))
+            .await
+    }
+
+    async fn delete_account(&self, owner: &Owner, id: &str) -> StoreResult<bool> {
+        let (owner, id) = (owner.clone(), id.to_owned());
+        self.writer
+            .run(move |tx| accounts::delete(tx.conn, &owner, &id))
+            .await
+    }
+
+    async fn create_connect(&self, row: ConnectRow) -> StoreResult<()> {
+        self.writer
+            .run(move |tx| accounts::create_connect(tx.conn, &row))
+            .await
+    }
+
+    async fn take_connect(
+        &self,
+        state_hash: &[u8],
+        now: Millis,
+    ) -> StoreResult<Option<ConnectRow>> {
+        let state_hash = state_hash.to_vec();
+        self.writer
+            .run(move |tx| accounts::take_connect(tx.conn, &state_hash, now))
+            .await
+    }
+
+    async fn finish_connect(&self, row: ConnectRow) -> StoreResult<()> {
+        self.writer
+            .run(move |tx| accounts::finish_connect(tx.conn, &row))
+            .await
+    }
+
+    async fn connect(&self, owner: &Owner, id: &str) -> StoreResult<Option<ConnectRow>> {
+        let (owner, id) = (owner.clone(), id.to_owned());
+        self.readers
+            .run(move |conn| accounts::get_connect(conn, &owner, &id))
+            .await
+    }
+
+    async fn create_api_key(&self, row: ApiKeyRow) -> StoreResult<()> {
+        self.writer.run(move |tx| keys::create(tx.conn, &row)).await
+    }
+
+    async fn api_key(&self, id: &str) -> StoreResult<Option<ApiKeyRow>> {
+        let id = id.to_owned();
+        self.readers.run(move |conn| keys::get(conn, &id)).await
+    }
+
+    async fn api_keys(&self, team: &str) -> StoreResult<Vec<ApiKeyRow>> {
+        let team = team.to_owned();
+        self.readers.run(move |conn| keys::list(conn, &team)).await
+    }
+
+    async fn revoke_api_key(&self, team: &str, id: &str, now: Millis) -> StoreResult<bool> {
+        let (team, id) = (team.to_owned(), id.to_owned());
+        self.writer
+            .run(move |tx| keys::revoke(tx.conn, &team, &id, now))
+            .await
+    }
+
+    async fn data_keys(&self, team: &str) -> StoreResult<Vec<DataKeyRow>> {
+        let team = team.to_owned();
+        self.readers
+            .run(move |conn| keys::data_keys(conn, &team))
+            .await
+    }
+
+    async fn add_data_key(&self, row: DataKeyRow) -> StoreResult<bool> {
+        self.writer
+            .run(move |tx| keys::add_data_key(tx.conn, &row))
+            .await
+    }
+
+    async fn put_media(&self, row: MediaRow) -> StoreResult<()> {
+        self.writer.run(move |tx| media::put(tx.conn, &row)).await
+    }
+
+    async fn media(&self, owner: &Owner, id: &str) -> StoreResult<Option<MediaRow>> {
+        let (owner, id) = (owner.clone(), id.to_owned());
+        self.readers
+            .run(move |conn| media::get(conn, &owner, &id))
+            .await
+    }
+
+    async fn delete_media(&self, owner: &Owner, id: &str) -> StoreResult<bool> {
+        let (owner, id) = (owner.clone(), id.to_owned());
+        self.writer
+            .run(move |tx| media::delete(tx.conn, &owner, &id))
+            .await
+    }
+
+    async fn forget(&self, before: Millis) -> StoreResult<u64> {
+        let mut gone = 0;
+        loop {
+            let portion = self
+                .writer
+                .run(move |tx| media::forget(tx.conn, before))
+                .await?;
+            gone += portion;
+            if portion < u64::from(media::FORGET) {
+                return Ok(gone);
+            }
+        }
+    }
+
+    async fn close(&self) -> StoreResult<()> {
+        // Readers first: with the last connection SQLite folds the log into the file.
+        self.readers.close().await;
+        self.writer.close().await
+    }
+}

@@ -1,0 +1,187 @@
+-- Times are Unix milliseconds, UTC. Objects without fixed columns are JSON text.
+
+-- Two counters that only go up, written once per transaction by the writer.
+CREATE TABLE counters (
+    only_row   INTEGER PRIMARY KEY CHECK (only_row = 1),
+    change_seq INTEGER NOT NULL,
+    event_seq  INTEGER NOT NULL
+) STRICT;
+INSERT INTO counters (only_row, change_seq, event_seq) VALUES (1, 0, 0);
+
+CREATE TABLE uploads (
+    n            INTEGER PRIMARY KEY,
+    id           TEXT    NOT NULL,
+    team         TEXT    NOT NULL,
+    mode         TEXT    NOT NULL CHECK (mode IN ('test', 'live')),
+    status       TEXT    NOT NULL,
+    content      TEXT    NOT NULL,
+    scheduled_at INTEGER,
+    timezone     TEXT,
+    external_id  TEXT,
+    version      INTEGER NOT NULL,
+    change_seq   INTEGER NOT NULL,
+    created_at   INTEGER NOT NULL,
+    updated_at   INTEGER NOT NULL
+) STRICT;
+-- One upload, and the list newest first: ids begin with the time.
+CREATE UNIQUE INDEX uploads_by_id ON uploads (team, mode, id);
+CREATE UNIQUE INDEX uploads_by_change ON uploads (team, mode, change_seq);
+CREATE INDEX uploads_by_external_id ON uploads (team, mode, external_id, id) WHERE external_id IS NOT NULL;
+
+-- n is the upload's n * 64 + position: the targets of an upload lie together, in the order asked for,
+-- and need no index of their own.
+CREATE TABLE targets (
+    n            INTEGER PRIMARY KEY,
+    upload       INTEGER NOT NULL REFERENCES uploads (n),
+    id           TEXT    NOT NULL,
+    team         TEXT    NOT NULL,
+    mode         TEXT    NOT NULL,
+    account_id   TEXT    NOT NULL,
+    platform     TEXT    NOT NULL,
+    board        TEXT    NOT NULL,
+    phase        INTEGER NOT NULL CHECK (phase BETWEEN 0 AND 10),
+    fence        INTEGER NOT NULL,
+    due_at       INTEGER NOT NULL,
+    scheduled_at INTEGER NOT NULL,
+    send_until   INTEGER NOT NULL,
+    lease_until  INTEGER,
+    attempts     INTEGER NOT NULL,
+    setbacks     INTEGER NOT NULL,
+    content      TEXT    NOT NULL,
+    fingerprint  TEXT    NOT NULL,
+    prepared     TEXT,
+    remote_id    TEXT,
+    remote_url   TEXT,
+    published_at INTEGER,
+    error        TEXT,
+    -- Whoever works on a target has a lease that ends, or the target could be lost.
+    CHECK ((phase IN (2, 3, 4)) = (lease_until IS NOT NULL)),
+    CHECK (upload = n >> 6)
+) STRICT;
+-- What waits in a lane, by time (scheduled, waiting).
+CREATE INDEX targets_queue ON targets (mode, account_id, board, due_at) WHERE phase IN (1, 5);
+-- At most one target of a lane is under way (claimed, armed, reconciling).
+CREATE UNIQUE INDEX targets_under_way ON targets (mode, account_id, board) WHERE phase IN (2, 3, 4);
+CREATE INDEX targets_by_lease ON targets (lease_until) WHERE phase IN (2, 3, 4);
+-- A post on a network belongs to one target.
+CREATE UNIQUE INDEX targets_by_remote_id ON targets (mode, account_id, remote_id) WHERE remote_id IS NOT NULL;
+
+-- A lane is a board of an account (or the account, where a network has no boards): its posts go out one after the other.
+-- The row says when the lane can go on, so that finding work costs the same however long the queues are.
+CREATE TABLE lanes (
+    mode       TEXT    NOT NULL,
+    account_id TEXT    NOT NULL,
+    board      TEXT    NOT NULL,
+    head_due   INTEGER,
+    busy       INTEGER NOT NULL CHECK (busy IN (0, 1)),
+    PRIMARY KEY (mode, account_id, board)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX lanes_ready ON lanes (head_due) WHERE busy = 0 AND head_due IS NOT NULL;
+
+-- The intent row: stored before a request that publishes leaves. outcome is null while it may be under way.
+CREATE TABLE attempts (
+    target      INTEGER NOT NULL REFERENCES targets (n),
+    number      INTEGER NOT NULL,
+    fence       INTEGER NOT NULL,
+    fingerprint TEXT    NOT NULL,
+    deadline    INTEGER NOT NULL,
+    opened_at   INTEGER NOT NULL,
+    outcome     TEXT,
+    closed_at   INTEGER,
+    PRIMARY KEY (target, number)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX attempts_open ON attempts (target) WHERE outcome IS NULL;
+
+CREATE TABLE events (
+    upload    INTEGER NOT NULL REFERENCES uploads (n),
+    seq       INTEGER NOT NULL,
+    at        INTEGER NOT NULL,
+    kind      TEXT    NOT NULL,
+    target_id TEXT,
+    detail    TEXT    NOT NULL,
+    data      TEXT    NOT NULL,
+    PRIMARY KEY (upload, seq)
+) STRICT, WITHOUT ROWID;
+
+-- n follows the time of creation: forgetting starts at the lowest.
+CREATE TABLE idempotency (
+    n          INTEGER PRIMARY KEY,
+    team       TEXT    NOT NULL,
+    mode       TEXT    NOT NULL,
+    key        TEXT    NOT NULL,
+    body_hash  BLOB    NOT NULL,
+    answer     TEXT    NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX idempotency_by_key ON idempotency (team, mode, key);
+
+CREATE TABLE accounts (
+    team               TEXT    NOT NULL,
+    mode               TEXT    NOT NULL,
+    id                 TEXT    NOT NULL,
+    platform           TEXT    NOT NULL,
+    name               TEXT,
+    scopes             TEXT    NOT NULL,
+    usable             INTEGER NOT NULL CHECK (usable IN (0, 1)),
+    connected_at       INTEGER NOT NULL,
+    access_sealed      BLOB    NOT NULL,
+    refresh_sealed     BLOB,
+    access_expires_at  INTEGER NOT NULL,
+    refresh_expires_at INTEGER,
+    token_version      INTEGER NOT NULL,
+    PRIMARY KEY (team, mode, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE connects (
+    id           TEXT    PRIMARY KEY,
+    team         TEXT    NOT NULL,
+    mode         TEXT    NOT NULL,
+    platform     TEXT    NOT NULL,
+    state_hash   BLOB    NOT NULL,
+    redirect_uri TEXT    NOT NULL,
+    return_url   TEXT,
+    created_at   INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL,
+    status       TEXT    NOT NULL CHECK (status IN ('pending', 'exchanging', 'connected', 'failed')),
+    account_id   TEXT,
+    error        TEXT
+) STRICT;
+CREATE UNIQUE INDEX connects_by_state ON connects (state_hash);
+
+CREATE TABLE api_keys (
+    id         TEXT    PRIMARY KEY,
+    team       TEXT    NOT NULL,
+    mode       TEXT    NOT NULL,
+    name       TEXT,
+    hash       BLOB    NOT NULL,
+    scopes     TEXT    NOT NULL,
+    accounts   TEXT,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    revoked_at INTEGER
+) STRICT;
+CREATE INDEX api_keys_by_team ON api_keys (team, id);
+
+CREATE TABLE data_keys (
+    team       TEXT    NOT NULL,
+    version    INTEGER NOT NULL,
+    wrapped    BLOB    NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (team, version)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE media (
+    team         TEXT    NOT NULL,
+    mode         TEXT    NOT NULL,
+    id           TEXT    NOT NULL,
+    ready        INTEGER NOT NULL CHECK (ready IN (0, 1)),
+    length       INTEGER NOT NULL,
+    received     INTEGER NOT NULL,
+    content_type TEXT,
+    width        INTEGER,
+    height       INTEGER,
+    sha256       TEXT,
+    created_at   INTEGER NOT NULL,
+    expires_at   INTEGER,
+    PRIMARY KEY (team, mode, id)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,432 @@
+//! Uploads: creating, reading, listing, editing, the change feed.
+
+use multi_upload_wire::UploadStatus;
+use rusqlite::{Connection, OptionalExtension as _, ToSql, params, params_from_iter};
+
+use super::codec::{
+    POSITIONS, UPLOAD, from_db, json, json_opt, phase_from_db, phase_to_db, targets_of, to_db,
+    upload,
+};
+use super::events::{EventText, insert_event};
+use super::lanes::{self, Lane};
+use super::writer::Tx;
+use crate::store::{
+    CreateOutcome, Idempotency, Millis, NewUpload, Owner, Phase, StoreError, StoreResult,
+    UploadEdit, UploadFilter, UploadRow,
+};
+
+/// How long an idempotency key protects. After that it may be used for something else.
+const IDEMPOTENCY_LIFE: Millis = 7 * 24 * 60 * 60 * 1000;
+
+/// A new upload with its JSON made, so that the writer's thread only writes.
+pub(super) struct Ready {
+    row: UploadRow,
+    content: String,
+    targets: Vec<TargetText>,
+    events: Vec<EventText>,
+    idempotency: Option<Idempotency>,
+}
+
+struct TargetText {
+    content: String,
+    prepared: Option<String>,
+    error: Option<String>,
+}
+
+impl Ready {
+    pub(super) fn new(new: NewUpload) -> StoreResult<Self> {
+        let mut row = new.row;
+        if row.targets.len() as i64 > POSITIONS {
+            return Err(StoreError::Failed(format!(
+                "an upload has at most {POSITIONS} targets"
+            )));
+        }
+        row.status = UploadStatus::of_targets(row.targets.iter().map(|t| t.phase.status()));
+        let targets = row
+            .targets
+            .iter()
+            .map(|target| {
+                Ok(TargetText {
+                    content: json(&target.content)?,
+                    prepared: json_opt(target.prepared.as_ref())?,
+                    error: json_opt(target.error.as_ref())?,
+                })
+            })
+            .collect::<StoreResult<_>>()?;
+        Ok(Self {
+            content: json(&row.content)?,
+            targets,
+            events: new
+                .events
+                .into_iter()
+                .map(EventText::new)
+                .collect::<StoreResult<_>>()?,
+            idempotency: new.idempotency,
+            row,
+        })
+    }
+}
+
+pub(super) fn create(tx: &Tx<'_>, uploads: Vec<Ready>) -> StoreResult<Vec<CreateOutcome>> {
+    uploads.into_iter().map(|new| create_one(tx, new)).collect()
+}
+
+fn create_one(tx: &Tx<'_>, new: Ready) -> StoreResult<CreateOutcome> {
+    let Ready {
+        mut row,
+        content,
+        targets,
+        events,
+        idempotency,
+    } = new;
+    if let Some(key) = &idempotency
+        && let Some(outcome) = use_key(tx.conn, &row, key)?
+    {
+        return Ok(outcome);
+    }
+    let seq = tx.next_change();
+    row.change_seq = from_db(seq);
+    tx.conn
+        .prepare_cached(
+            "INSERT INTO uploads (id, team, mode, status, content, scheduled_at, timezone, external_id, version, \
+             change_seq, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )?
+        .execute(params![
+            row.id,
+            row.owner.team,
+            row.owner.mode.as_str(),
+            row.status.as_str(),
+            content,
+            row.scheduled_at,
+            row.timezone,
+            row.external_id,
+            to_db(row.version),
+            seq,
+            row.created_at,
+            row.updated_at,
+        ])?;
+    let n = tx.conn.last_insert_rowid();
+    for (position, (target, text)) in row.targets.iter().zip(&targets).enumerate() {
+        let lane = Lane::of(target);
+        tx.conn
+            .prepare_cached(
+                "INSERT INTO targets (n, upload, id, team, mode, account_id, platform, board, phase, fence, due_at, \
+                 scheduled_at, send_until, lease_until, attempts, setbacks, content, fingerprint, prepared, remote_id, \
+                 remote_url, published_at, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
+                 ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
+            )?
+            .execute(params![
+                n * POSITIONS + position as i64,
+                n,
+                target.id,
+                row.owner.team,
+                row.owner.mode.as_str(),
+                target.account_id,
+                target.platform,
+                lane.board,
+                phase_to_db(target.phase),
+                to_db(target.fence),
+                target.due_at,
+                target.scheduled_at,
+                target.send_until,
+                target.lease_until,
+                target.attempts,
+                target.setbacks,
+                text.content,
+                target.fingerprint,
+                text.prepared,
+                target.remote_id,
+                target.remote_url,
+                target.published_at,
+                text.error,
+            ])?;
+        if matches!(target.phase, Phase::Scheduled | Phase::Waiting) {
+            lanes::joined(tx.conn, &lane, target.due_at)?;
+        } else {
+            lanes::refresh(tx.conn, &lane)?;
+        }
+    }
+    for event in &events {
+        insert_event(tx, n, event)?;
+    }
+    Ok(CreateOutcome::Stored(Box::new(row)))
+}
+
+/// Stores the key with the row's time, or says what it was used for before.
+fn use_key(
+    conn: &Connection,
+    row: &UploadRow,
+    key: &Idempotency,
+) -> StoreResult<Option<CreateOutcome>> {
+    let owner = &row.owner;
+    let used = conn
+        .prepare_cached(
+            "SELECT n, body_hash, answer, created_at FROM idempotency WHERE team = ?1 AND mode = ?2 AND key = ?3",
+        )?
+        .query_row(params![owner.team, owner.mode.as_str(), key.key], |found| {
+            Ok((
+                found.get::<_, i64>(0)?,
+                found.get::<_, Vec<u8>>(1)?,
+                found.get::<_, String>(2)?,
+                found.get::<_, Millis>(3)?,
+            ))
+        })
+        .optional()?;
+    if let Some((n, body_hash, answer, created_at)) = used {
+        if row.created_at.saturating_sub(created_at) < IDEMPOTENCY_LIFE {
+            return Ok(Some(if body_hash == key.body_hash {
+                CreateOutcome::Replayed(answer)
+            } else {
+                CreateOutcome::KeyMismatch
+            }));
+        }
+        conn.prepare_cached("DELETE FROM idempotency WHERE n = ?1")?
+            .execute([n])?;
+    }
+    conn.prepare_cached(
+        "INSERT INTO idempotency (team, mode, key, body_hash, answer, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![
+        owner.team,
+        owner.mode.as_str(),
+        key.key,
+        key.body_hash,
+        key.answer,
+        row.created_at,
+    ])?;
+    Ok(None)
+}
+
+/// The number of an upload.
+pub(super) fn number(conn: &Connection, owner: &Owner, id: &str) -> StoreResult<Option<i64>> {
+    Ok(conn
+        .prepare_cached("SELECT n FROM uploads WHERE team = ?1 AND mode = ?2 AND id = ?3")?
+        .query_row(params![owner.team, owner.mode.as_str(), id], |row| {
+            row.get(0)
+        })
+        .optional()?)
+}
+
+pub(super) fn get(conn: &Connection, owner: &Owner, id: &str) -> StoreResult<Option<UploadRow>> {
+    let mut found = select(
+        conn,
+        "u.team = ?1 AND u.mode = ?2 AND u.id = ?3",
+        &[&owner.team, &owner.mode.as_str(), &id],
+        1,
+        |_| true,
+    )?;
+    Ok(found.pop())
+}
+
+/// Uploads with their targets. `condition` may go on with an ORDER BY; rows that `wanted` refuses do not count.
+fn select(
+    conn: &Connection,
+    condition: &str,
+    values: &[&dyn ToSql],
+    limit: u32,
+    wanted: impl Fn(&UploadRow) -> bool,
+) -> StoreResult<Vec<UploadRow>> {
+    let mut uploads = Vec::new();
+    if limit == 0 {
+        return Ok(uploads);
+    }
+    let mut statement =
+        conn.prepare_cached(&format!("SELECT {UPLOAD} FROM uploads u WHERE {condition}"))?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    while let Some(row) = rows.next()? {
+        let (n, mut upload) = upload(row)?;
+        if wanted(&upload) {
+            upload.targets = targets_of(conn, n)?;
+            uploads.push(upload);
+            if uploads.len() == limit as usize {
+                break;
+            }
+        }
+    }
+    Ok(uploads)
+}
+
+pub(super) fn list(
+    conn: &Connection,
+    owner: &Owner,
+    filter: &UploadFilter,
+    before: Option<&str>,
+    limit: u32,
+) -> StoreResult<Vec<UploadRow>> {
+    let mut condition = String::from("u.team = ? AND u.mode = ?");
+    let mode = owner.mode.as_str();
+    let mut values: Vec<&dyn ToSql> = vec![&owner.team, &mode];
+    if let Some(before) = &before {
+        condition.push_str(" AND u.id < ?");
+        values.push(before);
+    }
+    if let Some(external_id) = &filter.external_id {
+        condition.push_str(" AND u.external_id = ?");
+        values.push(external_id);
+    }
+    if let Some(from) = &filter.from {
+        condition.push_str(" AND u.scheduled_at >= ?");
+        values.push(from);
+    }
+    if let Some(to) = &filter.to {
+        condition.push_str(" AND u.scheduled_at < ?");
+        values.push(to);
+    }
+    let statuses: Vec<&str> = filter.status.iter().map(|status| status.as_str()).collect();
+    if !statuses.is_empty() {
+        condition.push_str(" AND u.status IN (");
+        for (index, status) in statuses.iter().enumerate() {
+            condition.push_str(if index == 0 { "?" } else { ", ?" });
+            values.push(status);
+        }
+        condition.push(')');
+    }
+    for (column, value) in [
+        ("account_id", &filter.account),
+        ("platform", &filter.platform),
+    ] {
+        if let Some(value) = value {
+            condition.push_str(&format!(
+                " AND EXISTS (SELECT 1 FROM targets t WHERE t.n BETWEEN u.n * {POSITIONS} AND u.n * {POSITIONS} + {} \
+                 AND t.{column} = ?)",
+                POSITIONS - 1
+            ));
+            values.push(value);
+        }
+    }
+    condition.push_str(" ORDER BY u.id DESC");
+    // SQLite folds the case of ASCII only, so texts are compared here.
+    let q = filter.q.as_deref().map(str::to_lowercase);
+    select(conn, &condition, &values, limit, |upload| {
+        q.as_deref().is_none_or(|q| says(upload, q))
+    })
+}
+
+/// Does a text of the upload contain `q` (lower case)?
+fn says(upload: &UploadRow, q: &str) -> bool {
+    let content = &upload.content;
+    [
+        &content.caption,
+        &content.title,
+        &content.description,
+        &content.link,
+    ]
+    .into_iter()
+    .flatten()
+    .any(|text| text.to_lowercase().contains(q))
+}
+
+pub(super) fn changes(
+    conn: &Connection,
+    owner: &Owner,
+    since: u64,
+    limit: u32,
+) -> StoreResult<Vec<UploadRow>> {
+    select(
+        conn,
+        "u.team = ?1 AND u.mode = ?2 AND u.change_seq > ?3 ORDER BY u.change_seq",
+        &[&owner.team, &owner.mode.as_str(), &to_db(since)],
+        limit,
+        |_| true,
+    )
+}
+
+pub(super) fn last_change(conn: &Connection) -> StoreResult<u64> {
+    let seq = conn
+        .prepare_cached("SELECT change_seq FROM counters")?
+        .query_row([], |row| row.get(0))?;
+    Ok(from_db(seq))
+}
+
+pub(super) fn edit(tx: &Tx<'_>, edit: &UploadEdit) -> StoreResult<Option<UploadRow>> {
+    let row = &edit.row;
+    let Some(n) = number(tx.conn, &row.owner, &row.id)? else {
+        return Ok(None);
+    };
+    let version: i64 = tx
+        .conn
+        .prepare_cached("SELECT version FROM uploads WHERE n = ?1")?
+        .query_row([n], |found| found.get(0))?;
+    let stored = targets_of(tx.conn, n)?;
+    if from_db(version) != edit.expect_version || !stored.iter().all(|t| is_editable(t.phase)) {
+        return Ok(None);
+    }
+    for target in &row.targets {
+        let Some(position) = stored.iter().position(|t| t.id == target.id) else {
+            return Err(StoreError::Failed(format!(
+                "upload {} has no target {}",
+                row.id, target.id
+            )));
+        };
+        if !is_editable(target.phase) {
+            return Err(StoreError::Failed(format!(
+                "target {} cannot be edited into another phase than draft, scheduled or waiting",
+                target.id
+            )));
+        }
+        let (old, new) = (Lane::of(&stored[position]), Lane::of(target));
+        tx.conn
+            .prepare_cached(
+                "UPDATE targets SET board = ?2, phase = ?3, due_at = ?4, scheduled_at = ?5, send_until = ?6, \
+                 setbacks = ?7, content = ?8, fingerprint = ?9, prepared = ?10, error = ?11 WHERE n = ?1",
+            )?
+            .execute(params![
+                n * POSITIONS + position as i64,
+                new.board,
+                phase_to_db(target.phase),
+                target.due_at,
+                target.scheduled_at,
+                target.send_until,
+                target.setbacks,
+                json(&target.content)?,
+                target.fingerprint,
+                json_opt(target.prepared.as_ref())?,
+                json_opt(target.error.as_ref())?,
+            ])?;
+        if old.board != new.board {
+            lanes::refresh(tx.conn, &old)?;
+        }
+        lanes::refresh(tx.conn, &new)?;
+    }
+    tx.conn
+        .prepare_cached(
+            "UPDATE uploads SET content = ?2, scheduled_at = ?3, timezone = ?4, external_id = ?5 WHERE n = ?1",
+        )?
+        .execute(params![
+            n,
+            json(&row.content)?,
+            row.scheduled_at,
+            row.timezone,
+            row.external_id,
+        ])?;
+    renew(tx, n, edit.event.at)?;
+    insert_event(tx, n, &EventText::new(edit.event.clone())?)?;
+    get(tx.conn, &row.owner, &row.id)
+}
+
+const fn is_editable(phase: Phase) -> bool {
+    matches!(phase, Phase::Draft | Phase::Scheduled | Phase::Waiting)
+}
+
+/// Status, version and place in the change feed, after anything about the upload changed.
+pub(super) fn renew(tx: &Tx<'_>, n: i64, at: Millis) -> StoreResult<()> {
+    let mut statement = tx
+        .conn
+        .prepare_cached("SELECT phase FROM targets WHERE n BETWEEN ?1 AND ?2")?;
+    let mut rows = statement.query([n * POSITIONS, n * POSITIONS + POSITIONS - 1])?;
+    let mut states = Vec::new();
+    while let Some(row) = rows.next()? {
+        states.push(phase_from_db(row.get(0)?)?.status());
+    }
+    tx.conn
+        .prepare_cached(
+            "UPDATE uploads SET status = ?2, version = version + 1, updated_at = ?3, change_seq = ?4 WHERE n = ?1",
+        )?
+        .execute(params![
+            n,
+            UploadStatus::of_targets(states).as_str(),
+            at,
+            tx.next_change(),
+        ])?;
+    Ok(())
+}
