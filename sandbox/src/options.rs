@@ -9,7 +9,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::limits::Limits;
 use crate::seed::Seed;
 
-/// What a [`Sandbox`](crate::Sandbox) starts with.
+/// What a [`Sandbox`](crate::Sandbox) starts with. Two sandboxes are two worlds, as Pinterest's production and its own
+/// sandbox are: a token of one is unknown in the other.
 #[derive(Clone)]
 pub struct Options {
     /// The consent page redirects at once instead of asking. Off by default.
