@@ -1,0 +1,450 @@
+//! One call: its options, and the one loop that sends, waits and sends again.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::HeaderValue;
+use multi_upload_wire::{ErrorCode, ErrorInfo, Outcome, Retry};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::answer::Failure;
+use crate::client::Client;
+use crate::error::{Error, redact};
+use crate::request::{Plan, Repeat};
+use crate::retry::{self, Decision, Policy, Stop, Tried};
+use crate::transport::{Request, RequestBody, Response, TransportError};
+
+/// Is called before each attempt.
+pub type AttemptObserver = Arc<dyn Fn(&Attempt) + Send + Sync>;
+/// Is called when a long call has come further.
+pub type ProgressObserver = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// What a single call may change.
+#[derive(Clone, Default)]
+pub struct CallOptions {
+    /// Your own key, 1 to 255 visible ASCII characters; absent means a new UUIDv7 for each call that needs one.
+    /// The same key with the same content has its effect once, however often it is sent.
+    pub idempotency_key: Option<String>,
+    /// Total time for the call. Absent means that of the client; for the `wait` calls, no limit. Lists apply it to each page.
+    pub timeout: Option<Duration>,
+    /// How often a request is sent at most, the first time included.
+    pub max_attempts: Option<u32>,
+    /// Ends the call with `CANCELLED`. What was sent may still take effect.
+    pub cancel: CancellationToken,
+    /// Is called before each attempt; must not block.
+    pub on_attempt: Option<AttemptObserver>,
+    /// Is called with the progress of `create_many`, `wait_many` and `media.upload`; must not block.
+    pub on_progress: Option<ProgressObserver>,
+}
+
+impl fmt::Debug for CallOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallOptions")
+            .field("idempotency_key", &self.idempotency_key)
+            .field("timeout", &self.timeout)
+            .field("max_attempts", &self.max_attempts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An attempt about to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// From 1.
+    pub number: u32,
+    /// How long was waited for it, in milliseconds; 0 for the first.
+    pub delay_ms: u64,
+    /// Code of the error that made it necessary.
+    pub cause: Option<String>,
+}
+
+/// How far a long call has come: rows, uploads or bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Done so far; never goes down.
+    pub done: u64,
+    /// All of it.
+    pub total: u64,
+}
+
+/// Limits of one logical call, over all its requests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit {
+    deadline: Option<Instant>,
+    allowed: Duration,
+}
+
+impl Limit {
+    /// Ends `allowed` from now.
+    pub(crate) fn after(allowed: Duration) -> Self {
+        Self {
+            // A time beyond the clock's range is no limit.
+            deadline: Instant::now().checked_add(allowed),
+            allowed,
+        }
+    }
+
+    /// Ends after the caller's time, if the caller set one.
+    pub(crate) fn of(options: &CallOptions) -> Self {
+        options.timeout.map_or(
+            Self {
+                deadline: None,
+                allowed: Duration::MAX,
+            },
+            Self::after,
+        )
+    }
+
+    /// Ends here or `allowed` from now, whichever is first.
+    fn or_after(self, allowed: Duration) -> Self {
+        if self.left().is_some_and(|left| left <= allowed) {
+            self
+        } else {
+            Self::after(allowed)
+        }
+    }
+
+    /// Time left; `None` without a limit.
+    pub(crate) fn left(self) -> Option<Duration> {
+        self.deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// What a successful answer must be like: reads it, or says why not.
+pub(crate) type Accept<'a> = &'a mut (dyn FnMut(&Response) -> Result<(), Failure> + Send);
+
+impl CallOptions {
+    /// Waits on purpose, unless the call is cancelled or its time ends first.
+    pub(crate) async fn pause(&self, delay: Duration, limit: Limit) -> Result<(), Error> {
+        if limit.left().is_some_and(|left| left <= delay) {
+            if let Some(left) = limit.left() {
+                tokio::select! {
+                    biased;
+                    () = self.cancel.cancelled() => return Err(cancelled(0)),
+                    () = tokio::time::sleep(left) => {}
+                }
+            }
+            return Err(over_time(limit, "and it was not finished"));
+        }
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(cancelled(0)),
+            () = tokio::time::sleep(delay) => Ok(()),
+        }
+    }
+
+    /// Reports progress.
+    pub(crate) fn progress(&self, done: usize, total: usize) {
+        if let Some(observer) = &self.on_progress {
+            observer(Progress {
+                done: done as u64,
+                total: total as u64,
+            });
+        }
+    }
+}
+
+impl Client {
+    /// Sends a plan within the call's own time.
+    pub(crate) async fn execute(
+        &self,
+        plan: &Plan,
+        options: &CallOptions,
+        accept: Accept<'_>,
+    ) -> Result<Response, Error> {
+        let limit = Limit::after(options.timeout.unwrap_or(self.options().timeout));
+        self.execute_within(plan, options, limit, &self.policy(options), accept)
+            .await
+    }
+
+    /// Sends a plan as one of several requests of a call: within the call's limit and that of a single request.
+    pub(crate) async fn execute_part(
+        &self,
+        plan: &Plan,
+        options: &CallOptions,
+        limit: Limit,
+        policy: &Policy,
+        accept: Accept<'_>,
+    ) -> Result<Response, Error> {
+        let own = plan.attempt_timeout.unwrap_or_default() + self.options().timeout;
+        self.execute_within(plan, options, limit.or_after(own), policy, accept)
+            .await
+    }
+
+    /// The client's column of the retry table with its own settings.
+    pub(crate) fn policy(&self, options: &CallOptions) -> Policy {
+        let settings = self.options();
+        Policy {
+            max_attempts: options.max_attempts.unwrap_or(settings.max_attempts),
+            base: settings.retry.base_delay,
+            throttled_base: settings.retry.base_delay.saturating_mul(20),
+            cap: settings.retry.cap,
+            jitter: settings.retry.jitter,
+            ..Policy::CLIENT
+        }
+    }
+
+    async fn execute_within(
+        &self,
+        plan: &Plan,
+        options: &CallOptions,
+        limit: Limit,
+        policy: &Policy,
+        accept: Accept<'_>,
+    ) -> Result<Response, Error> {
+        let key = key_of(plan, options)?;
+        let mut run = Run {
+            plan,
+            key,
+            limit,
+            attempts: 0,
+            unclear: false,
+        };
+        let mut wait: Option<(Duration, String)> = None;
+        let mut paid = None;
+        loop {
+            let delay = wait.as_ref().map_or(Duration::ZERO, |(delay, _)| *delay);
+            let left = limit.left();
+            if options.cancel.is_cancelled() {
+                return Err(run.finish(self, cancelled_failure(), false));
+            }
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(run.finish(self, over_time(limit, "before it was sent"), true));
+            }
+            run.attempts += 1;
+            if let Some(observer) = &options.on_attempt {
+                observer(&Attempt {
+                    number: run.attempts,
+                    delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                    cause: wait.take().map(|(_, cause)| cause),
+                });
+            }
+            let allowed = plan
+                .attempt_timeout
+                .unwrap_or(self.options().attempt_timeout);
+            let allowed = left.map_or(allowed, |left| left.min(allowed));
+            let answer = tokio::select! {
+                biased;
+                () = options.cancel.cancelled() => {
+                    run.unclear = true;
+                    return Err(run.finish(self, cancelled_failure(), false));
+                }
+                answer = tokio::time::timeout(allowed, self.transport().send(run.request(allowed))) => answer,
+            };
+            let failure = match answer {
+                Ok(Ok(response)) if response.status.is_success() => match accept(&response) {
+                    Ok(()) => {
+                        self.budget(|budget| budget.succeed(paid));
+                        return Ok(response);
+                    }
+                    Err(failure) => failure,
+                },
+                Ok(Ok(response)) => Failure::of_response(&response, SystemTime::now()),
+                Ok(Err(error)) => Failure::of_transport(error),
+                Err(_) => Failure::of_transport(TransportError::Timeout(allowed)),
+            };
+            run.unclear |= failure.info.outcome != Outcome::None;
+            if failure.info.is(ErrorCode::Timeout)
+                && failure.info.status == 0
+                && limit.left().is_some_and(|left| left.is_zero())
+            {
+                return Err(run.finish(self, over_time(limit, "without an answer"), true));
+            }
+            let tried = Tried {
+                class: failure.class,
+                attempt: run.attempts,
+                hint: failure.hint,
+                server_says: failure.server_says,
+                repeatable: plan.repeat != Repeat::Never || run.key.is_some(),
+                left: limit.left(),
+                tokens: None,
+                random: rand::random(),
+            };
+            let decision = self.budget(|budget| {
+                let decision = retry::decide(
+                    policy,
+                    &Tried {
+                        tokens: Some(budget.tokens()),
+                        ..tried
+                    },
+                );
+                if let Decision::Wait { cost, .. } = decision {
+                    budget.pay(cost);
+                }
+                decision
+            });
+            match decision {
+                Decision::Stop(stop) => return Err(run.stop(self, failure, stop)),
+                Decision::Wait { delay, cost } => {
+                    tracing::debug!(
+                        path = plan.path.without_query(),
+                        attempt = run.attempts,
+                        code = failure.info.code,
+                        delay_ms = delay.as_millis(),
+                        "sending again"
+                    );
+                    paid = Some(cost);
+                    wait = Some((delay, failure.info.code));
+                    tokio::select! {
+                        biased;
+                        () = options.cancel.cancelled() => {}
+                        () = tokio::time::sleep(delay) => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// State of one request over its attempts.
+struct Run<'a> {
+    plan: &'a Plan,
+    key: Option<(String, HeaderValue)>,
+    limit: Limit,
+    attempts: u32,
+    /// Some attempt may have had an effect.
+    unclear: bool,
+}
+
+impl Run<'_> {
+    fn request(&self, timeout: Duration) -> Request {
+        let mut headers = self.plan.headers.clone();
+        headers.insert("x-attempt", HeaderValue::from(self.attempts));
+        if let Some((_, key)) = &self.key {
+            headers.insert("idempotency-key", key.clone());
+        }
+        Request {
+            method: self.plan.method.clone(),
+            path: self.plan.path.as_str().to_owned(),
+            headers,
+            body: self
+                .plan
+                .body
+                .clone()
+                .map_or(RequestBody::Empty, RequestBody::Bytes),
+            timeout,
+        }
+    }
+
+    /// The error of the last attempt, with why it was the last.
+    fn stop(self, client: &Client, failure: Failure, stop: Stop) -> Error {
+        let definite = failure.definite && stop == Stop::Final;
+        let mut info = failure.info;
+        match stop {
+            Stop::Budget => {
+                let mut outer = ErrorInfo::new(
+                    ErrorCode::RetryBudgetExhausted,
+                    format!(
+                        "too many calls failed lately, so this one was not sent again; it failed with {}: {}",
+                        info.code, info.detail
+                    ),
+                );
+                outer.request_id = info.request_id.take();
+                outer.retry_after_ms = info.retry_after_ms;
+                outer.outcome = info.outcome;
+                info = outer;
+            }
+            Stop::NotSafe => info.retry = Retry::AfterReconcile,
+            _ => {}
+        }
+        // An answer that settles the matter also settles the attempts before it.
+        let unclear = self.unclear && !definite;
+        let mut error = Error::from(info);
+        if let Some(source) = failure.source {
+            error = error.with_source(source);
+        }
+        Run { unclear, ..self }.finish(client, error, stop.is_exhausted())
+    }
+
+    /// Fills in the facts of the loop.
+    fn finish(self, client: &Client, mut error: Error, exhausted: bool) -> Error {
+        let info = error.info_mut();
+        info.attempts = Some(self.attempts);
+        info.exhausted = exhausted;
+        if self.plan.repeat == Repeat::Read {
+            info.outcome = Outcome::None;
+        } else if self.unclear && info.outcome == Outcome::None {
+            info.outcome = Outcome::Unknown;
+        }
+        if info.instance.is_none() {
+            info.instance = Some(self.plan.path.without_query().to_owned());
+        }
+        if info.idempotency_key.is_none() {
+            info.idempotency_key = self.key.map(|(key, _)| key);
+        }
+        if info.is(ErrorCode::DeadlineExceeded) {
+            info.retry_after_ms = None;
+        }
+        redact(info, &client.options().api_key);
+        tracing::debug!(
+            path = self.plan.path.without_query(),
+            attempts = self.attempts,
+            code = info.code,
+            limit_ms = self.limit.allowed.as_millis(),
+            "the call failed"
+        );
+        error
+    }
+}
+
+/// The key of a request: the caller's, or a new one where the request needs it.
+fn key_of(plan: &Plan, options: &CallOptions) -> Result<Option<(String, HeaderValue)>, Error> {
+    let key = match (&options.idempotency_key, plan.repeat) {
+        (_, Repeat::Read) => return Ok(None),
+        (Some(key), _) => key.clone(),
+        (None, Repeat::Keyed) => new_key(),
+        (None, _) => return Ok(None),
+    };
+    let value = header_of_key(&key)?;
+    Ok(Some((key, value)))
+}
+
+/// A key that nobody used before.
+pub(crate) fn new_key() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+/// Checks a key.
+pub(crate) fn header_of_key(key: &str) -> Result<HeaderValue, Error> {
+    if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if let Ok(value) = HeaderValue::from_str(key) {
+            return Ok(value);
+        }
+    }
+    Err(Error::invalid(
+        "/idempotency_key",
+        "invalid",
+        "an idempotency key must be 1 to 255 visible ASCII characters",
+    ))
+}
+
+/// Without an effect, unless the loop knows better.
+fn cancelled_failure() -> Error {
+    let mut error = Error::new(ErrorCode::Cancelled, "the caller cancelled the call");
+    error.info_mut().outcome = Outcome::None;
+    error
+}
+
+/// The caller cancelled between two requests.
+pub(crate) fn cancelled(attempts: u32) -> Error {
+    let mut error = cancelled_failure();
+    error.info_mut().attempts = Some(attempts);
+    error
+}
+
+/// The time of the call is over.
+pub(crate) fn over_time(limit: Limit, what: &str) -> Error {
+    let mut error = Error::new(
+        ErrorCode::DeadlineExceeded,
+        format!(
+            "the {} s allowed for the call are over, {what}",
+            limit.allowed.as_secs_f64()
+        ),
+    );
+    error.info_mut().exhausted = true;
+    error.info_mut().outcome = Outcome::None;
+    error
+}
