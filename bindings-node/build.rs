@@ -1,1 +1,5 @@
-fn main() { napi_build::setup(); }
+//! Tells the linker that Node brings its own symbols.
+
+fn main() {
+    napi_build::setup();
+}

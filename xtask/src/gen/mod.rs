@@ -5,11 +5,15 @@ mod classes;
 mod difference;
 mod errors_json;
 mod errors_md;
+mod node_errors;
+mod python_async;
+mod python_errors;
+mod snippets;
 mod version;
 
 use std::fs;
 
-use crate::root::root;
+use crate::root::{read, root};
 
 /// A generated file: its path from the top of the repository, and what stands in it.
 type Output = (&'static str, fn() -> String);
@@ -17,20 +21,38 @@ type Output = (&'static str, fn() -> String);
 const OUTPUTS: &[Output] = &[
     ("docs/errors.md", errors_md::text),
     ("tests/spec/errors.json", errors_json::text),
+    (
+        "bindings-python/python/multi_upload/_errors.py",
+        python_errors::text,
+    ),
+    ("bindings-node/ts/errors.ts", node_errors::text),
 ];
+
+/// Pages whose snippets are files that tests run.
+const PAGES: &[&str] = &["README.md"];
 
 /// Writes every file, or with `check` compares them and the version numbers.
 pub(crate) fn run(check: bool) -> Result<(), String> {
+    let mut outputs: Vec<(&str, String)> =
+        OUTPUTS.iter().map(|(path, text)| (*path, text())).collect();
+    for page in PAGES {
+        if root().join(page).exists() {
+            outputs.push((page, snippets::refresh(&read(page)?)?));
+        }
+    }
+    outputs.push((
+        "bindings-python/python/multi_upload/_async_client.py",
+        python_async::text()?,
+    ));
     let mut stale = Vec::new();
-    for (path, text) in OUTPUTS {
+    for (path, fresh) in &outputs {
         let file = root().join(path);
-        let fresh = text();
         let found = fs::read_to_string(&file).unwrap_or_default();
-        if found == fresh {
+        if found == *fresh {
             continue;
         }
         if check {
-            stale.push(format!("{path}: {}", difference::summary(&found, &fresh)));
+            stale.push(format!("{path}: {}", difference::summary(&found, fresh)));
             continue;
         }
         if let Some(folder) = file.parent() {
@@ -43,7 +65,7 @@ pub(crate) fn run(check: bool) -> Result<(), String> {
         stale.extend(version::problems()?);
     }
     if stale.is_empty() {
-        println!("gen: {} files are fresh", OUTPUTS.len());
+        println!("gen: {} files are fresh", outputs.len());
         Ok(())
     } else {
         Err(format!(

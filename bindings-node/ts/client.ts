@@ -1,0 +1,300 @@
+/** The client: namespaces with the same words as in every other language. */
+
+import { spawn } from "node:child_process";
+
+import { call, items, unwrap, uploadBytes, type CallOptions, type ProgressOptions } from "./call";
+import type {
+  Account,
+  ApiKey,
+  BatchResult,
+  Board,
+  ConnectSession,
+  CreateUpload,
+  CreateUploadRow,
+  CreatedApiKey,
+  Media,
+  Section,
+  Upload,
+  UploadEvent,
+  UploadStatus,
+  Validation,
+} from "./models";
+import { loadNative, type NativeAnswer, type NativeClient } from "./native";
+
+/** How a client reaches a service. */
+export interface ClientOptions {
+  /** Total time of a call in milliseconds. Default 60,000. */
+  timeoutMs?: number;
+  /** Time of one attempt. Default 30,000. */
+  attemptTimeoutMs?: number;
+  /** How many times a call may be sent. Default 3. */
+  maxAttempts?: number;
+  /** First wait before a repetition. Default 50. */
+  retryBaseDelayMs?: number;
+  /** Whether waits are spread at random. Default true. */
+  retryJitter?: boolean;
+}
+
+/** How a local engine runs. */
+export interface LocalOptions {
+  /** A fake Pinterest in the same process: try everything without an account. */
+  sandbox?: boolean;
+  /** Where the browser is sent back to. Default `127.0.0.1:8787`. */
+  listen?: string;
+}
+
+/** Which uploads to list. */
+export interface UploadFilter {
+  status?: UploadStatus | UploadStatus[];
+  account?: string;
+  platform?: string;
+  externalId?: string;
+  from?: Date | string;
+  to?: Date | string;
+  /** Text in caption, title, description or link. */
+  q?: string;
+  /** Uploads asked for at once. Default 100. */
+  limit?: number;
+}
+
+type Changes = Partial<Omit<CreateUpload, "accounts">> & { version?: number };
+
+/** A client of multi-upload. */
+export class Client {
+  readonly #native: NativeClient;
+  /** Uploads: what is to be published, and what became of it. */
+  readonly uploads: Uploads;
+  /** Boards and sections of an account. */
+  readonly boards: Boards;
+  /** Connected accounts. */
+  readonly accounts: Accounts;
+  /** Files. */
+  readonly media: MediaFiles;
+  /** API keys; needs a key with the scope `admin`. */
+  readonly apiKeys: ApiKeys;
+
+  /** A client over HTTP. Without arguments `MULTI_UPLOAD_URL` and `MULTI_UPLOAD_API_KEY` are used. */
+  constructor(url?: string, key?: string, options?: ClientOptions);
+  /** @internal */
+  constructor(native: NativeClient);
+  constructor(first?: string | NativeClient, key?: string, options: ClientOptions = {}) {
+    this.#native = typeof first === "object" ? first : opened(loadNative().NativeClient.http({ ...options, url: first, key }));
+    this.uploads = new Uploads(this.#native);
+    this.boards = new Boards(this.#native);
+    this.accounts = new Accounts(this.#native);
+    this.media = new MediaFiles(this.#native);
+    this.apiKeys = new ApiKeys(this.#native);
+  }
+
+  /** The whole engine inside this process, on a data folder. It publishes while the process lives. */
+  static async local(path: string, options: LocalOptions = {}): Promise<Client> {
+    const { sandbox = false, listen } = options;
+    return new Client(opened(await loadNative().NativeClient.local(path, sandbox, listen)));
+  }
+
+  /** Where the sandbox of a local engine listens; `null` without one. */
+  get sandboxUrl(): string | null {
+    return this.#native.sandboxUrl ?? null;
+  }
+
+  /** Stops a local engine: what is being sent is finished first. */
+  async close(): Promise<void> {
+    await this.#native.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+class Namespace {
+  protected readonly native: NativeClient;
+
+  constructor(native: NativeClient) {
+    this.native = native;
+  }
+}
+
+/** Uploads: what is to be published, and what became of it. */
+export class Uploads extends Namespace {
+  /** Stores an upload, to be published at its time. */
+  create(upload: CreateUpload, options?: CallOptions): Promise<Upload> {
+    return call(this.native, "uploads.create", upload, options);
+  }
+
+  /** Stores many, 100 in a request; one result or error for each row, in order. */
+  async createMany(uploads: Iterable<CreateUploadRow>, options?: ProgressOptions): Promise<BatchResult[]> {
+    const { results } = await call<{ results: BatchResult[] }>(this.native, "uploads.create_many", { uploads: [...uploads] }, options);
+    return results;
+  }
+
+  /** Every check of `create`; nothing is stored. */
+  validate(upload: CreateUpload, options?: CallOptions): Promise<Validation> {
+    return call(this.native, "uploads.validate", upload, options);
+  }
+
+  /** One upload. */
+  get(id: string, options?: CallOptions): Promise<Upload> {
+    return call(this.native, "uploads.get", { id }, options);
+  }
+
+  /** Uploads, newest first, over all pages. */
+  list(filter: UploadFilter = {}, options?: CallOptions): AsyncGenerator<Upload, void, undefined> {
+    return items(this.native, "uploads.list", filter, options);
+  }
+
+  /** Changes an upload before it is published; `null` clears a field. */
+  update(id: string, changes: Changes, options?: CallOptions): Promise<Upload> {
+    return call(this.native, "uploads.update", { ...changes, id }, options);
+  }
+
+  /** Cancels an upload before it is published. */
+  cancel(id: string, options?: CallOptions): Promise<Upload> {
+    return call(this.native, "uploads.cancel", { id }, options);
+  }
+
+  /** Publishes targets that failed or were missed once more. */
+  retry(id: string, options?: CallOptions): Promise<Upload> {
+    return call(this.native, "uploads.retry", { id }, options);
+  }
+
+  /** Says what is true of a target that needs review. */
+  resolve(
+    id: string,
+    answer: { resolution: "published" | "resend" | "abandon"; remoteId?: string; target?: string },
+    options?: CallOptions,
+  ): Promise<Upload> {
+    return call(this.native, "uploads.resolve", { ...answer, id }, options);
+  }
+
+  /** The timeline of an upload, oldest first. */
+  async events(id: string, options?: CallOptions): Promise<UploadEvent[]> {
+    return (await call<{ items: UploadEvent[] }>(this.native, "uploads.events", { id }, options)).items;
+  }
+
+  /** Waits until an upload has ended, or only targets that need review remain. */
+  wait(id: string, options?: CallOptions): Promise<Upload> {
+    return call(this.native, "uploads.wait", { id }, options);
+  }
+
+  /** Waits for many on one feed; the uploads in the order of the ids. */
+  async waitMany(ids: Iterable<string>, options?: ProgressOptions): Promise<Upload[]> {
+    return (await call<{ uploads: Upload[] }>(this.native, "uploads.wait_many", { ids: [...ids] }, options)).uploads;
+  }
+
+  /** Uploads each time one of them changes, until all have ended; without ids all, without an end. */
+  watch(ids?: Iterable<string>, options?: CallOptions): AsyncGenerator<Upload, void, undefined> {
+    return items(this.native, "uploads.watch", ids ? { ids: [...ids] } : {}, options);
+  }
+}
+
+/** Boards and sections of an account. */
+export class Boards extends Namespace {
+  /** All boards: own, group and secret. */
+  list(
+    account: string,
+    filter: { privacy?: string; q?: string; refresh?: boolean } = {},
+    options?: CallOptions,
+  ): AsyncGenerator<Board, void, undefined> {
+    return items(this.native, "boards.list", { ...filter, account }, options);
+  }
+
+  /** Makes a board. */
+  create(account: string, board: { name: string; description?: string; privacy?: string }, options?: CallOptions): Promise<Board> {
+    return call(this.native, "boards.create", { ...board, account }, options);
+  }
+
+  /** All sections of a board. */
+  sections(account: string, boardId: string, options?: CallOptions): AsyncGenerator<Section, void, undefined> {
+    return items(this.native, "boards.sections", { account, boardId }, options);
+  }
+
+  /** Makes a section. */
+  createSection(account: string, boardId: string, section: { name: string }, options?: CallOptions): Promise<Section> {
+    return call(this.native, "boards.create_section", { ...section, account, boardId }, options);
+  }
+}
+
+/** Connected accounts. */
+export class Accounts extends Namespace {
+  /** All accounts that the key may see. */
+  list(options?: CallOptions): AsyncGenerator<Account, void, undefined> {
+    return items(this.native, "accounts.list", {}, options);
+  }
+
+  /** One account. */
+  get(id: string, options?: CallOptions): Promise<Account> {
+    return call(this.native, "accounts.get", { id }, options);
+  }
+
+  /**
+   * Connects an account: shows the network's consent page and waits for the answer.
+   * `open` gets the page's address; without it the system's browser is opened.
+   */
+  async connect(platform: string, options: CallOptions & { open?: (url: string) => unknown } = {}): Promise<Account> {
+    const { open = openBrowser, ...rest } = options;
+    const session = await this.begin(platform, undefined, rest);
+    await open(session.authorizeUrl);
+    return call(this.native, "accounts.wait_connected", { id: session.id }, { timeoutMs: 300_000, ...rest });
+  }
+
+  /** Begins a connection without waiting: for services with their own pages. */
+  begin(platform: string, returnUrl?: string, options?: CallOptions): Promise<ConnectSession> {
+    return call(this.native, "accounts.connect", { platform, returnUrl }, options);
+  }
+
+  /** What became of a connection. */
+  connection(id: string, options?: CallOptions): Promise<ConnectSession> {
+    return call(this.native, "accounts.connection", { id }, options);
+  }
+
+  /** Forgets an account and its tokens. */
+  async disconnect(id: string, options?: CallOptions): Promise<void> {
+    await call(this.native, "accounts.disconnect", { id }, options);
+  }
+}
+
+/** Files. */
+export class MediaFiles extends Namespace {
+  /** Stores an image of up to 20 MB, from a path or from memory. */
+  upload(file: string | Uint8Array, options?: ProgressOptions): Promise<Media> {
+    return typeof file === "string" ? call(this.native, "media.upload", { path: file }, options) : uploadBytes(this.native, file, options);
+  }
+
+  /** What is known of a file. */
+  get(id: string, options?: CallOptions): Promise<Media> {
+    return call(this.native, "media.get", { id }, options);
+  }
+}
+
+/** API keys. */
+export class ApiKeys extends Namespace {
+  /** Makes a key; its secret is shown only now. */
+  create(key: { name?: string; scopes?: string[]; accounts?: string[]; expiresAt?: Date | string } = {}, options?: CallOptions): Promise<CreatedApiKey> {
+    return call(this.native, "api_keys.create", key, options);
+  }
+
+  /** All keys, without their secrets. */
+  list(options?: CallOptions): AsyncGenerator<ApiKey, void, undefined> {
+    return items(this.native, "api_keys.list", {}, options);
+  }
+
+  /** Makes a key invalid at once. */
+  async revoke(id: string, options?: CallOptions): Promise<void> {
+    await call(this.native, "api_keys.revoke", { id }, options);
+  }
+}
+
+function opened(client: NativeClient | NativeAnswer): NativeClient {
+  return "error" in client ? unwrap<never>(client) : (client as NativeClient);
+}
+
+/** Opens the system's browser; where there is none, the link on the terminal is enough. */
+function openBrowser(url: string): void {
+  process.stderr.write(`Open this page and allow the access:\n  ${url}\n`);
+  const [command, ...args] =
+    process.platform === "darwin" ? ["open"] : process.platform === "win32" ? ["rundll32", "url.dll,FileProtocolHandler"] : ["xdg-open"];
+  spawn(command as string, [...args, url], { stdio: "ignore", detached: true })
+    .on("error", () => {})
+    .unref();
+}
