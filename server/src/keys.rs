@@ -8,7 +8,10 @@
 //! The id leads to the row without a search over secrets. The secret is 32 random bytes, so a plain SHA-256 protects it.
 //! The checksum lets a client, a secret scanner or the server see a mistyped key without the database.
 
-use multi_upload_wire::{CreatedApiKey, ErrorCode, ErrorInfo, Mode, Scope};
+use jiff::Timestamp;
+use multi_upload_wire::{
+    CreateApiKey, CreatedApiKey, ErrorCode, ErrorInfo, FieldError, Mode, Scope,
+};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -22,41 +25,64 @@ const CHECK_DIGITS: usize = 6;
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// What a new key shall be.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct NewKey {
-    /// Name for people.
-    pub(crate) name: Option<String>,
-    /// Absent means everything but `admin`.
-    pub(crate) scopes: Option<Vec<Scope>>,
-    /// Absent means all accounts.
-    pub(crate) accounts: Option<Vec<String>>,
-    /// Absent means never.
-    pub(crate) expires_at: Option<Millis>,
-}
-
 /// Makes a key: the row to store and the only showing of the text.
 ///
 /// # Errors
-/// `INTERNAL` when the system gives no random numbers.
+/// `VALIDATION_FAILED` when `expires_at` is not a time to come, `INTERNAL` when the system gives no random numbers.
 pub(crate) fn generate(
     owner: &Owner,
-    new: NewKey,
+    request: &CreateApiKey,
     now: Millis,
 ) -> Result<(ApiKeyRow, CreatedApiKey), ErrorInfo> {
+    let expires_at = request
+        .expires_at
+        .as_deref()
+        .map(|text| expiry(text, now))
+        .transpose()?;
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).map_err(|error| {
         ErrorInfo::new(
             ErrorCode::Internal,
-            format!("The system gives no random numbers: {error}."),
+            format!("the system gives no random numbers: {error}"),
         )
     })?;
-    Ok(assemble(owner, new, now, &new_id("key"), &secret))
+    Ok(assemble(
+        owner,
+        request,
+        expires_at,
+        now,
+        &new_id("key"),
+        &secret,
+    ))
+}
+
+fn expiry(text: &str, now: Millis) -> Result<Millis, ErrorInfo> {
+    let (code, detail) = match text.parse::<Timestamp>() {
+        Ok(at) if at.as_millisecond() > now => return Ok(at.as_millisecond()),
+        Ok(_) => (
+            "in_past",
+            format!("{text} has passed: the key would never work"),
+        ),
+        Err(_) => (
+            "invalid",
+            format!(
+                "{text:?} is not an RFC 3339 time with an offset, such as 2027-01-31T12:00:00Z"
+            ),
+        ),
+    };
+    Err(
+        ErrorInfo::new(ErrorCode::ValidationFailed, detail.clone()).with_errors(vec![FieldError {
+            pointer: "/expires_at".to_owned(),
+            code: code.to_owned(),
+            detail,
+        }]),
+    )
 }
 
 fn assemble(
     owner: &Owner,
-    new: NewKey,
+    request: &CreateApiKey,
+    expires_at: Option<Millis>,
     now: Millis,
     id: &str,
     secret: &[u8; 32],
@@ -71,7 +97,7 @@ fn assemble(
     let check = crc32(text.as_bytes());
     push_digits(&mut text, &check.to_be_bytes(), CHECK_DIGITS);
 
-    let scopes = new.scopes.unwrap_or_else(|| {
+    let scopes = request.scopes.clone().unwrap_or_else(|| {
         Scope::ALL
             .into_iter()
             .filter(|scope| *scope != Scope::Admin)
@@ -80,12 +106,12 @@ fn assemble(
     let row = ApiKeyRow {
         id: id.to_owned(),
         owner: owner.clone(),
-        name: new.name,
+        name: request.name.clone(),
         hash: hash(&text).to_vec(),
         scopes: scopes.clone(),
-        accounts: new.accounts.clone(),
+        accounts: request.accounts.clone(),
         created_at: now,
-        expires_at: new.expires_at,
+        expires_at,
         revoked_at: None,
     };
     let created = CreatedApiKey {
@@ -93,7 +119,7 @@ fn assemble(
         key: text,
         mode: owner.mode,
         scopes,
-        accounts: new.accounts,
+        accounts: request.accounts.clone(),
     };
     (row, created)
 }
@@ -215,8 +241,8 @@ mod tests {
     #[test]
     fn a_key_leads_to_its_row_and_matches_only_it() {
         for mode in [Mode::Live, Mode::Test] {
-            let (row, created) = generate(&owner(mode), NewKey::default(), 5).unwrap();
-            let (other, _) = generate(&owner(mode), NewKey::default(), 5).unwrap();
+            let (row, created) = generate(&owner(mode), &CreateApiKey::default(), 5).unwrap();
+            let (other, _) = generate(&owner(mode), &CreateApiKey::default(), 5).unwrap();
             assert!(created.key.starts_with(prefix(mode)));
             let presented = PresentedKey::parse(&created.key).unwrap();
             assert_eq!(presented.id, row.id);
@@ -236,7 +262,7 @@ mod tests {
 
     #[test]
     fn the_secret_is_not_in_the_row() {
-        let (row, created) = generate(&owner(Mode::Live), NewKey::default(), 5).unwrap();
+        let (row, created) = generate(&owner(Mode::Live), &CreateApiKey::default(), 5).unwrap();
         assert!(!format!("{row:?}").contains(&created.key[30..73]));
         assert!(!format!("{created:?}").contains(&created.key[30..73]));
     }
@@ -245,7 +271,8 @@ mod tests {
     fn a_key_with_one_wrong_character_is_refused_by_its_checksum() {
         let (_, created) = assemble(
             &owner(Mode::Live),
-            NewKey::default(),
+            &CreateApiKey::default(),
+            None,
             5,
             "key_0198a2b3c4d5e6f708192a3b4c5d6e7f",
             &[7; 32],
@@ -265,15 +292,31 @@ mod tests {
 
     #[test]
     fn without_scopes_a_key_may_do_everything_but_administer() {
-        let (row, _) = generate(&owner(Mode::Live), NewKey::default(), 5).unwrap();
+        let (row, _) = generate(&owner(Mode::Live), &CreateApiKey::default(), 5).unwrap();
         assert_eq!(row.scopes.len(), Scope::ALL.len() - 1);
         assert!(!row.scopes.contains(&Scope::Admin));
-        let some = NewKey {
+        let some = CreateApiKey {
             scopes: Some(vec![Scope::Admin]),
-            ..NewKey::default()
+            ..CreateApiKey::default()
         };
-        let (row, created) = generate(&owner(Mode::Live), some, 5).unwrap();
+        let (row, created) = generate(&owner(Mode::Live), &some, 5).unwrap();
         assert_eq!(row.scopes, [Scope::Admin]);
         assert_eq!(created.scopes, [Scope::Admin]);
+    }
+
+    #[test]
+    fn an_expiry_must_be_a_time_to_come() {
+        let at = |text: &str| CreateApiKey {
+            expires_at: Some(text.to_owned()),
+            ..CreateApiKey::default()
+        };
+        let owner = owner(Mode::Live);
+        let (row, _) = generate(&owner, &at("1970-01-01T00:00:06Z"), 5_000).unwrap();
+        assert_eq!(row.expires_at, Some(6_000));
+        for wrong in ["1970-01-01T00:00:05Z", "2027-01-31", "soon"] {
+            let error = generate(&owner, &at(wrong), 5_000).unwrap_err();
+            assert!(error.is(ErrorCode::ValidationFailed), "{wrong}");
+            assert_eq!(error.errors[0].pointer, "/expires_at");
+        }
     }
 }
