@@ -10,10 +10,16 @@
 //!
 //! To add a network: a folder beside [`pinterest`], one type that implements [`Platform`].
 
+#![allow(
+    clippy::result_large_err,
+    reason = "errors are the product's whole error object; they are rare and never on a hot path"
+)]
+
 mod content;
 mod failure;
 pub mod pinterest;
 mod platform;
+mod tls;
 
 pub use content::{Check, Content, ContentMedia, MediaSource};
 pub use failure::{FailureClass, PlatformError};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use multi_upload_wire::{Board, CreateBoard, CreateSection, Page, Section};
+use multi_upload_wire::{Board, CreateBoard, CreateSection, ErrorInfo, Page, Section};
 use serde_json::Value;
 
 use crate::{Check, Content, MediaSource, PlatformError};
@@ -23,6 +23,21 @@ pub trait Platform: Send + Sync + 'static {
 
     /// The same text for two contents that a reader could not tell apart; hashed, opaque.
     fn fingerprint(&self, content: &Content) -> String;
+
+    /// The same text for two contents whose posts [`Platform::look`] could not tell apart. Publishing such
+    /// targets at the same time would let one take the other's post for its own, so they go one after the other.
+    /// Never finer than [`Platform::fingerprint`].
+    fn lane(&self, content: &Content) -> String {
+        self.fingerprint(content)
+    }
+
+    /// Is everything set that connecting an account needs? Asked before a browser is opened.
+    ///
+    /// # Errors
+    /// `CONFIG_INVALID` that names the missing settings and where to get them.
+    fn can_connect(&self) -> Result<(), ErrorInfo> {
+        Ok(())
+    }
 
     /// The consent page to open in a browser.
     fn authorize_url(&self, request: &AuthorizeRequest) -> String;

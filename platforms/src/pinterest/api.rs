@@ -1,0 +1,242 @@
+//! Every call to Pinterest but the commit: one client, no redirects, answers read to a limit.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Method};
+use multi_upload_wire::{ErrorCode, ErrorInfo, Outcome, PlatformFailure, Retry};
+use reqwest::RequestBuilder;
+use serde_json::Value;
+use url::Url;
+
+use super::answer::Answer;
+use super::classify;
+use crate::{FailureClass, PlatformError};
+
+/// For DNS, TCP and TLS together.
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// For one call from the first byte to the last.
+const CALL_LIMIT: Duration = Duration::from_secs(30);
+/// A page of 250 pins is about 1 MB.
+const BODY_LIMIT: usize = 16 * 1024 * 1024;
+
+/// How Pinterest sees us.
+pub(super) const USER_AGENT: &str = concat!("multi-upload/", env!("CARGO_PKG_VERSION"));
+
+/// The client.
+#[derive(Debug, Clone)]
+pub(super) struct Api {
+    http: reqwest::Client,
+    base: Url,
+}
+
+/// What a failure in the middle of a call leaves open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Changes nothing.
+    Read,
+    /// Makes a board or a section.
+    Create,
+    /// Trades a code or a refresh token.
+    Token,
+}
+
+impl Kind {
+    pub(super) const fn may_have_acted(self) -> bool {
+        matches!(self, Self::Create)
+    }
+}
+
+impl Api {
+    pub(super) fn new(base: Url) -> Result<Self, ErrorInfo> {
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured((*crate::tls::config()).clone())
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            // The commit call knows no proxy either: both reach Pinterest the same way.
+            .no_proxy()
+            .connect_timeout(CONNECT_LIMIT)
+            .timeout(CALL_LIMIT)
+            .user_agent(USER_AGENT)
+            .build()
+            .map_err(|error| {
+                ErrorInfo::new(
+                    ErrorCode::Internal,
+                    format!("The HTTP client could not be made: {error}."),
+                )
+            })?;
+        Ok(Self { http, base })
+    }
+
+    /// The base address, without a slash at its end.
+    pub(super) const fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// A read; `query` is percent-encoded here.
+    pub(super) async fn get(
+        &self,
+        token: &str,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Value, PlatformError> {
+        let mut url = endpoint(&self.base, path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let request = self
+            .http
+            .request(Method::GET, url)
+            .header(AUTHORIZATION, bearer(token)?);
+        self.send(Kind::Read, request).await
+    }
+
+    /// A call that makes something; never repeated.
+    pub(super) async fn create(
+        &self,
+        token: &str,
+        path: &[&str],
+        body: &Value,
+    ) -> Result<Value, PlatformError> {
+        let request = self
+            .http
+            .request(Method::POST, endpoint(&self.base, path))
+            .header(AUTHORIZATION, bearer(token)?)
+            .json(body);
+        self.send(Kind::Create, request).await
+    }
+
+    /// A call of the token endpoint.
+    pub(super) async fn token(
+        &self,
+        user: &str,
+        password: &str,
+        form: &[(&str, &str)],
+    ) -> Result<Value, PlatformError> {
+        let request = self
+            .http
+            .request(Method::POST, endpoint(&self.base, &["oauth", "token"]))
+            .basic_auth(user, Some(password))
+            .form(form);
+        self.send(Kind::Token, request).await
+    }
+
+    async fn send(&self, kind: Kind, request: RequestBuilder) -> Result<Value, PlatformError> {
+        let mut response = request.send().await.map_err(|error| lost(kind, &error))?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let mut body = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(|error| lost(kind, &error))? {
+            if body.len() + part.len() > BODY_LIMIT {
+                let answer = Answer {
+                    status,
+                    headers: &headers,
+                    body: b"",
+                };
+                return Err(classify::bad_answer(
+                    &answer,
+                    "its answer is longer than 16 MB",
+                    kind.may_have_acted(),
+                ));
+            }
+            body.extend_from_slice(&part);
+        }
+        let answer = Answer {
+            status,
+            headers: &headers,
+            body: &body,
+        };
+        if !answer.is_success() {
+            return Err(classify::failure(&answer, kind.may_have_acted()));
+        }
+        match serde_json::from_slice(&body) {
+            Ok(value @ Value::Object(_)) => Ok(value),
+            _ => Err(classify::bad_answer(
+                &answer,
+                "its answer is not a JSON object",
+                kind.may_have_acted(),
+            )),
+        }
+    }
+}
+
+/// The address of a path; every part is one segment, percent-encoded.
+pub(super) fn endpoint(base: &Url, path: &[&str]) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(path);
+    }
+    url
+}
+
+/// `Bearer …`, marked so that nothing prints it.
+pub(super) fn bearer(token: &str) -> Result<HeaderValue, PlatformError> {
+    let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| {
+        let info = ErrorInfo::new(
+            ErrorCode::AccountReconnectRequired,
+            "The stored access token holds characters that no token has.",
+        );
+        PlatformError::new(FailureClass::ReconnectRequired, info)
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// A call without a whole answer.
+fn lost(kind: Kind, error: &reqwest::Error) -> PlatformError {
+    let reason = root_cause(error);
+    if error.is_connect() || error.is_builder() {
+        return not_sent(&reason);
+    }
+    let happened = if error.is_timeout() {
+        format!("Pinterest did not answer within {} s", CALL_LIMIT.as_secs())
+    } else {
+        format!("The connection to Pinterest was cut: {reason}")
+    };
+    let mut info = ErrorInfo::new(ErrorCode::PlatformUnavailable, format!("{happened}."));
+    if kind.may_have_acted() {
+        info.outcome = Outcome::Unknown;
+        info.retry = Retry::AfterReconcile;
+        "Look at the account on Pinterest before you send it again: it may have been created."
+            .clone_into(&mut info.remedy);
+    }
+    PlatformError::new(FailureClass::Unavailable, info.with_platform(no_answer()))
+}
+
+/// Nothing left this machine.
+pub(super) fn not_sent(reason: &str) -> PlatformError {
+    let mut info = ErrorInfo::new(
+        ErrorCode::PlatformUnavailable,
+        format!("Pinterest could not be reached, nothing was sent: {reason}."),
+    )
+    .with_platform(no_answer());
+    if reason.contains("certificate") {
+        "Check the clock and the certificates of this machine; behind a proxy that opens TLS, its certificate must be \
+         among them."
+            .clone_into(&mut info.remedy);
+    }
+    PlatformError::new(FailureClass::NotSent, info)
+}
+
+/// The network's share of an error where it said nothing.
+pub(super) fn no_answer() -> PlatformFailure {
+    PlatformFailure {
+        name: super::NAME.to_owned(),
+        http_status: None,
+        code: None,
+        message: None,
+        request_id: None,
+    }
+}
+
+/// The innermost reason: the outer ones say "error sending request" and repeat the address.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause = error.source();
+    while let Some(inner) = cause.and_then(std::error::Error::source) {
+        cause = Some(inner);
+    }
+    cause.map_or_else(
+        || "no reason given".to_owned(),
+        |cause| super::redact::clean(&cause.to_string()),
+    )
+}
