@@ -185,11 +185,15 @@ fn content(reply: &Reply) -> (Option<&'static str>, Bytes) {
 
 /// A plain JSON answer of the kit itself.
 pub(crate) fn json_response(status: StatusCode, value: &Value) -> Response<Wire> {
-    let mut response = Response::new(Wire::whole(value.to_string().into()));
+    let text = value.to_string();
+    let length = http::HeaderValue::from(text.len());
+    let mut response = Response::new(Wire::whole(text.into()));
     *response.status_mut() = status;
-    response.headers_mut().insert(
+    let headers = response.headers_mut();
+    headers.insert(
         CONTENT_TYPE,
         http::HeaderValue::from_static("application/json"),
     );
+    headers.insert(CONTENT_LENGTH, length);
     response
 }
