@@ -24,7 +24,7 @@ mod request;
 pub mod retry;
 mod service;
 pub mod tls;
-mod transport;
+pub mod transport;
 mod transport_http;
 mod uploads;
 mod watch;
