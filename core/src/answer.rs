@@ -101,8 +101,10 @@ impl Failure {
         );
         info.status = response.status.as_u16();
         info.request_id = request_id(&response.headers);
-        // The status said that it worked.
-        info.outcome = Outcome::Applied;
+        // The beginning of our service's answer proves that the request was carried out; a stranger's page proves nothing.
+        if class == Class::Cut {
+            info.outcome = Outcome::Applied;
+        }
         Self::new(info, class)
     }
 }

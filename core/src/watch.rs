@@ -345,7 +345,8 @@ impl Feed {
         let plan = Plan::get(
             Path::new("/v1/changes")
                 .query("since", &self.cursor)
-                .query("wait", &wait.to_string()),
+                .query("wait", &wait.to_string())
+                .query("limit", "1000"),
         )
         .attempt_timeout(Duration::from_secs(wait) + POLL_SLACK);
         let begun = Instant::now();
