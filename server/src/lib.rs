@@ -1,6 +1,21 @@
 //! The multi-upload service as a library.
 
+mod accounts;
+mod api;
 mod clock;
+mod config;
+mod engine;
 mod ids;
+mod keys;
+mod media;
+mod publish;
+mod state;
 pub mod store;
 mod time;
+mod vault;
+
+pub use api::openapi;
+pub use clock::Clock;
+pub use config::{Config, DEFAULT_TEAM, Redirect};
+pub use engine::Engine;
+pub use vault::MasterKey;

@@ -49,6 +49,11 @@ impl Platforms {
         Self(Arc::new(platforms.into_iter().map(|platform| (platform.name(), platform)).collect()))
     }
 
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &dyn Platform> {
+        self.0.values().map(AsRef::as_ref)
+    }
+
     /// The network of a name.
     ///
     /// # Errors

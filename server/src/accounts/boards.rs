@@ -87,7 +87,7 @@ impl Accounts {
     pub(crate) async fn create_board(&self, owner: &Owner, id: &str, board: &CreateBoard) -> Result<Board, ErrorInfo> {
         let row = self.row(owner, id).await?;
         let platform = self.0.platforms.get(&row.platform)?;
-        let made = self.with_token(owner, &row.id, async |token| platform.create_board(token, board).await).await?;
+        let made = self.with_token(owner, &row.id, |token| async move { platform.create_board(&token, board).await }).await?;
         self.0.boards.forget(&super::key(owner, &row.id));
         Ok(made)
     }
@@ -102,7 +102,7 @@ impl Accounts {
     ) -> Result<Page<Section>, ErrorInfo> {
         let row = self.row(owner, id).await?;
         let platform = self.0.platforms.get(&row.platform)?;
-        self.with_token(owner, &row.id, async |token| platform.sections(token, board_id, cursor).await).await
+        self.with_token(owner, &row.id, |token| async move { platform.sections(&token, board_id, cursor).await }).await
     }
 
     /// Makes a section.
@@ -115,7 +115,7 @@ impl Accounts {
     ) -> Result<Section, ErrorInfo> {
         let row = self.row(owner, id).await?;
         let platform = self.0.platforms.get(&row.platform)?;
-        self.with_token(owner, &row.id, async |token| platform.create_section(token, board_id, section).await).await
+        self.with_token(owner, &row.id, |token| async move { platform.create_section(&token, board_id, section).await }).await
     }
 
     async fn boards_of(&self, owner: &Owner, id: &str) -> Result<Arc<Vec<Board>>, ErrorInfo> {
@@ -129,7 +129,8 @@ impl Accounts {
         let mut boards = Vec::new();
         let mut query = BoardsQuery { cursor: None, limit: PAGE, privacy: None };
         for _ in 0..MAX_PAGES {
-            let page = self.with_token(owner, &row.id, async |token| platform.boards(token, &query).await).await?;
+            let asked = &query;
+            let page = self.with_token(owner, &row.id, |token| async move { platform.boards(&token, asked).await }).await?;
             boards.extend(page.items);
             query.cursor = page.next_cursor;
             if query.cursor.is_none() {

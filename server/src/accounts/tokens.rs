@@ -81,16 +81,18 @@ impl Accounts {
     }
 
     /// Calls the network with a token; if it is refused, once more with a new one.
-    pub(super) async fn with_token<T, F>(&self, owner: &Owner, id: &str, call: F) -> Result<T, ErrorInfo>
+    pub(super) async fn with_token<T, F, Fut>(&self, owner: &Owner, id: &str, call: F) -> Result<T, ErrorInfo>
     where
-        F: AsyncFn(&str) -> Result<T, PlatformError>,
+        // Not an `AsyncFn`: its future could not be said to be `Send`, and handlers' futures must be.
+        F: Fn(String) -> Fut + Send,
+        Fut: Future<Output = Result<T, PlatformError>> + Send,
     {
         let token = self.token(owner, id).await.map_err(super::to_info)?;
-        match call(token.secret()).await {
+        match call(token.secret().to_owned()).await {
             Err(error) if error.class == FailureClass::TokenExpired => {
                 self.token_refused(owner, id, &token);
                 let token = self.token(owner, id).await.map_err(super::to_info)?;
-                call(token.secret()).await.map_err(super::to_info)
+                call(token.secret().to_owned()).await.map_err(super::to_info)
             }
             other => other.map_err(super::to_info),
         }

@@ -43,6 +43,14 @@ pub trait Store: Send + Sync + 'static {
     /// life is answered from the first time.
     async fn create_uploads(&self, uploads: Vec<NewUpload>) -> StoreResult<Vec<CreateOutcome>>;
 
+    /// What an idempotency key answered within its life, with the hash of that request's body.
+    async fn answered(
+        &self,
+        owner: &Owner,
+        key: &str,
+        now: Millis,
+    ) -> StoreResult<Option<(Vec<u8>, String)>>;
+
     /// One upload with its targets.
     async fn upload(&self, owner: &Owner, id: &str) -> StoreResult<Option<UploadRow>>;
 

@@ -90,6 +90,18 @@ impl Store for SqliteStore {
         self.writer.run(|tx| uploads::create(tx, ready)).await
     }
 
+    async fn answered(
+        &self,
+        owner: &Owner,
+        key: &str,
+        now: Millis,
+    ) -> StoreResult<Option<(Vec<u8>, String)>> {
+        let (owner, key) = (owner.clone(), key.to_owned());
+        self.readers
+            .run(move |conn| uploads::answered(conn, &owner, &key, now))
+            .await
+    }
+
     async fn upload(&self, owner: &Owner, id: &str) -> StoreResult<Option<UploadRow>> {
         let (owner, id) = (owner.clone(), id.to_owned());
         self.readers

@@ -197,6 +197,29 @@ fn use_key(
     Ok(None)
 }
 
+/// What a key answered, with the hash of the body it came with.
+pub(super) fn answered(
+    conn: &Connection,
+    owner: &Owner,
+    key: &str,
+    now: Millis,
+) -> StoreResult<Option<(Vec<u8>, String)>> {
+    Ok(conn
+        .prepare_cached(
+            "SELECT body_hash, answer FROM idempotency WHERE team = ?1 AND mode = ?2 AND key = ?3 AND created_at > ?4",
+        )?
+        .query_row(
+            params![
+                owner.team,
+                owner.mode.as_str(),
+                key,
+                now.saturating_sub(IDEMPOTENCY_LIFE)
+            ],
+            |found| Ok((found.get(0)?, found.get(1)?)),
+        )
+        .optional()?)
+}
+
 /// The number of an upload.
 pub(super) fn number(conn: &Connection, owner: &Owner, id: &str) -> StoreResult<Option<i64>> {
     Ok(conn
