@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Running, pin, start};
-use multi_upload_sandbox::{Action, Fault, FaultScript, Hang, Limits, Options};
+use multi_upload_sandbox::{Action, Fault, FaultScript, Ledger, Limits, Options};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -141,53 +141,63 @@ async fn an_answer_can_end_at_every_byte_of_it() {
     }
 }
 
-#[tokio::test]
-async fn a_client_that_gives_up_does_not_stop_the_platform() {
-    let running = start(Options {
+/// Goes on with other calls until something has happened.
+async fn until(running: &Running, what: impl Fn(&Ledger) -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    while !what(&running.sandbox.ledger()) {
+        assert!(tokio::time::Instant::now() < deadline, "it never happened");
+        running.get("/v5/user_account").await;
+    }
+}
+
+async fn unlimited() -> Running {
+    start(Options {
         limits: Limits::unlimited(),
         ..Options::default()
     })
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn a_client_that_gives_up_does_not_stop_the_platform() {
+    let running = unlimited().await;
     running.sandbox.set_faults(FaultScript::of([Fault::on(
         "POST",
         "/v5/pins",
-        Action::delay(300),
+        Action::delay(500),
     )]));
     let request = running
         .request(Method::POST, "/v5/pins")
-        .json(&pin("given up"))
-        .timeout(Duration::from_millis(100));
-    assert!(request.send().await.unwrap_err().is_timeout());
-    assert_eq!(
-        created(&running, "given up"),
-        0,
-        "the platform has not begun"
+        .json(&pin("given up"));
+    let client = tokio::spawn(request.send());
+    until(&running, |ledger| ledger.count("POST /v5/pins") == 1).await;
+    client.abort();
+    assert!(
+        client.await.unwrap_err().is_cancelled(),
+        "no answer came before it gave up"
     );
-    // Nobody waits for it any more; it comes all the same.
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    while created(&running, "given up") == 0 {
-        assert!(tokio::time::Instant::now() < deadline, "the pin never came");
-        running.get("/v5/user_account").await;
-    }
-    assert_eq!(created(&running, "given up"), 1);
+    until(&running, |ledger| ledger.titled("given up").count() == 1).await;
 }
 
 #[tokio::test]
 async fn hanging_and_dripping() {
-    let running = start(Options::default()).await;
-    let hang = Action {
-        hang: Some(Hang { max_ms: 60_000 }),
-        ..Action::default()
-    };
-    running.sandbox.set_faults(FaultScript::of([
-        Fault::on("POST", "/v5/pins", hang).after()
-    ]));
-    let request = running
-        .request(Method::POST, "/v5/pins")
-        .json(&pin("hung"))
-        .timeout(Duration::from_millis(200));
-    assert!(request.send().await.unwrap_err().is_timeout());
-    assert_eq!(created(&running, "hung"), 1);
+    let running = unlimited().await;
+    running.sandbox.set_faults(FaultScript::of([Fault::on(
+        "POST",
+        "/v5/pins",
+        Action::hang(),
+    )
+    .after()]));
+    let client = tokio::spawn(
+        running
+            .request(Method::POST, "/v5/pins")
+            .json(&pin("hung"))
+            .send(),
+    );
+    until(&running, |ledger| ledger.titled("hung").count() == 1).await;
+    assert_eq!(running.get("/v5/boards").await.0, StatusCode::OK);
+    assert!(!client.is_finished(), "the pin is there, the answer is not");
+    client.abort();
 
     let script = json!({"faults": [
         {"match": {"path": "/v5/user_account"}, "action": {"hang": {"max_ms": 10}}},
