@@ -11,10 +11,8 @@ use super::body::Object;
 use super::fields::typed;
 use super::problem::{Answer, Problem, field};
 use super::query::Query;
-use crate::clock::rfc3339;
 use crate::keys;
 use crate::state::App;
-use crate::store::ApiKeyRow;
 
 /// Longest name, in characters.
 const MAX_NAME: usize = 200;
@@ -43,7 +41,7 @@ pub(crate) async fn list(
         items: rows
             .into_iter()
             .filter(|row| row.owner == caller.owner)
-            .map(public)
+            .map(keys::public)
             .collect(),
         next_cursor: None,
     }))
@@ -147,17 +145,4 @@ fn checked(mut request: CreateApiKey, caller: &Caller) -> Result<CreateApiKey, P
         request.accounts = caller.accounts().map(<[String]>::to_vec);
     }
     Ok(request)
-}
-
-fn public(row: ApiKeyRow) -> ApiKey {
-    ApiKey {
-        id: row.id,
-        name: row.name,
-        mode: row.owner.mode,
-        scopes: row.scopes,
-        accounts: row.accounts,
-        created_at: rfc3339(row.created_at),
-        expires_at: row.expires_at.map(rfc3339),
-        revoked_at: row.revoked_at.map(rfc3339),
-    }
 }

@@ -16,11 +16,12 @@ pub(super) struct Media {
 }
 
 impl Media {
-    /// The code of a platform's refusal.
-    pub(super) fn fault_code(&self) -> ErrorCode {
-        match self.content {
-            ContentMedia::ImageFile { .. } => ErrorCode::MediaTypeUnsupported,
-            ContentMedia::ImageUrl { .. } => ErrorCode::ValidationFailed,
+    /// The code of a platform's refusal, whose own word is `word`.
+    pub(super) fn fault_code(&self, word: &str) -> ErrorCode {
+        match (&self.content, word) {
+            (ContentMedia::ImageFile { .. }, "unsupported") => ErrorCode::MediaTypeUnsupported,
+            (ContentMedia::ImageFile { .. }, "too_large") => ErrorCode::MediaTooLarge,
+            _ => ErrorCode::ValidationFailed,
         }
     }
 }

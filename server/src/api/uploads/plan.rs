@@ -247,7 +247,7 @@ impl Planner {
                 // Without media the fault has been named already.
                 if let Some(media) = media {
                     plan.fault_of(
-                        media.fault_code(),
+                        media.fault_code(&error.code),
                         &*media.pointer,
                         &error.code,
                         error.detail,
@@ -267,7 +267,7 @@ impl Planner {
             let answer = self.boards_of(&account.id).await;
             match boards::judge(
                 &account.id,
-                content.board_id.as_deref(),
+                content.board_id.as_deref().filter(|id| !id.is_empty()),
                 &board_faults,
                 &answer,
             ) {
