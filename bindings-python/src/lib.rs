@@ -1,1 +1,44 @@
-//! python
+//! The native half of the Python package: converters around `multi_upload_core::Client`.
+//!
+//! Nothing here decides anything about uploads. Calls go through one door, operation name and
+//! arguments in, plain objects out; the typed surface is Python (`python/multi_upload`), and
+//! retries, waiting and paging are the core's.
+//!
+//! * [`runtime`]: the tokio runtime of this process, waiting with Ctrl-C, futures for asyncio, the end.
+//! * [`convert`]: Python objects to JSON values and back.
+//! * [`client`]: the classes that Python sees.
+//! * [`observe`]: progress and attempts on their way to Python callbacks.
+//! * [`error`]: errors of the core as Python exceptions.
+
+mod client;
+mod convert;
+mod error;
+mod observe;
+mod runtime;
+
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = false)]
+mod _native {
+    use std::ffi::OsString;
+
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use super::client::{Client, Stream};
+
+    /// Runs the `multi-upload` command with these arguments (the first is the program's name) and
+    /// returns its exit code.
+    #[pyfunction]
+    fn run_cli(py: Python<'_>, args: Vec<OsString>) -> i32 {
+        py.detach(|| multi_upload_cli::run(args))
+    }
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
+        let end = wrap_pyfunction!(super::runtime::at_exit, module)?;
+        py.import("atexit")?.call_method1("register", (end,))?;
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

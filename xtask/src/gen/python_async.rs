@@ -43,7 +43,10 @@ fn python_async(source: &str) -> String {
     let mut blocks = body.split("\n    def ");
     page.push_str(&twins(blocks.next().unwrap_or_default()));
     for block in blocks {
-        let waits = AWAITED.iter().any(|call| block.contains(call)) || block.starts_with("__enter__");
+        let waits = AWAITED.iter().any(|call| block.contains(call))
+            || block.starts_with("__enter__")
+            // A signature without a body: an overload of a call.
+            || block.contains(": ...\n");
         page.push_str(if waits {
             "\n    async def "
         } else {

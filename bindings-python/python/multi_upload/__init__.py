@@ -1,0 +1,59 @@
+"""Schedule and publish pins: in this process, or through a multi-upload service.
+
+    from multi_upload import Client
+
+    with Client.local("./multi-upload-data") as client:
+        account = client.accounts.connect("pinterest")
+        board = next(client.boards.list(account))
+        media = client.media.upload("cake.jpg")
+        upload = client.uploads.create(
+            accounts=[account], board_id=board, media_id=media, title="Lemon cake"
+        )
+        print(client.uploads.wait(upload).targets[0].remote_url)
+
+``Client(url, key)`` talks to a service over HTTP, ``Client.local(path)`` runs the engine inside
+this process, ``AsyncClient`` is the same for asyncio. Every error is a ``MultiUploadError``.
+"""
+
+# Importing the package costs next to nothing: a name is loaded when it is first used.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._async_client import AsyncClient as AsyncClient
+    from ._client import Client as Client
+    from ._errors import *
+    from ._models import *
+    from ._records import Record as Record
+
+__version__ = "0.1.0"
+
+_MODULES = {
+    "_client": "Client",
+    "_async_client": "AsyncClient",
+    "_records": "Record",
+    "_errors": (
+        "CODES AuthError CancelledError ConfigError ConflictError IdempotencyError InternalError"
+        " MediaError MultiUploadError NotFoundError OutcomeUnknownError PermissionDeniedError"
+        " PlatformError QuotaError RateLimitError ServerError ServiceConnectionError"
+        " ServiceTimeoutError ValidationError"
+    ),
+    "_models": (
+        "Account ApiKey BatchResult Board ConnectSession CreatedApiKey Event FieldError Health"
+        " Media PlatformFailure Section Target TargetRef Upload UploadContent UploadFields"
+        " UploadRow ValidatedTarget Validation Warning"
+    ),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = __import__(f"{__name__}.{_HOMES[name]}", fromlist=[name])
+    value = globals()[name] = getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

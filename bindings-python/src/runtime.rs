@@ -1,0 +1,261 @@
+//! The tokio runtime of this process, and the three ways Python meets it: waiting in a plain
+//! call, waiting in asyncio, and leaving.
+//!
+//! The runtime is ours and belongs to a process id. Threads do not survive `fork`, so a child
+//! makes its own runtime and leaks what it inherited; the global runtime of
+//! `pyo3-async-runtimes` would hang there.
+
+use std::cell::OnceCell;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::{Mutex, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use multi_upload_wire::{ErrorCode, ErrorInfo};
+use pyo3::prelude::*;
+use pyo3_async_runtimes::{TaskLocals, generic};
+use tokio::runtime::{Handle, Runtime};
+use tokio::task::JoinError;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::client::Engine;
+use crate::error;
+
+/// How long a waiting call may be deaf to Ctrl-C.
+const SLICE: Duration = Duration::from_millis(50);
+/// How long leaving waits for cancelled calls to end.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How long leaving waits for local engines: an armed send gets 35 s of its own.
+const ENGINES: Duration = Duration::from_secs(40);
+
+/// What one process owns.
+pub(crate) struct Process {
+    pid: u32,
+    runtime: Mutex<Option<Runtime>>,
+    handle: Handle,
+    /// Cancelled when the interpreter leaves; every client's token is its child.
+    pub(crate) root: CancellationToken,
+    /// Everything that may still touch Python.
+    calls: TaskTracker,
+    engines: Mutex<Vec<Weak<Engine>>>,
+}
+
+/// The processes this address space has lived in: the last one is alive. No lock is taken on the
+/// way through, since a lock held during `fork` stays held in the child for ever.
+struct Slot {
+    process: OnceLock<Process>,
+    next: OnceLock<Box<Slot>>,
+}
+
+static FIRST: Slot = Slot {
+    process: OnceLock::new(),
+    next: OnceLock::new(),
+};
+
+/// The runtime of this process, made at first use.
+pub(crate) fn process() -> &'static Process {
+    let pid = std::process::id();
+    let mut slot = &FIRST;
+    loop {
+        let process = slot.process.get_or_init(|| Process::new(pid));
+        if process.pid == pid {
+            return process;
+        }
+        slot = slot.next.get_or_init(|| {
+            Box::new(Slot {
+                process: OnceLock::new(),
+                next: OnceLock::new(),
+            })
+        });
+    }
+}
+
+impl Process {
+    #[expect(clippy::expect_used, reason = "without threads there is nothing left to do")]
+    fn new(pid: u32) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("multi-upload")
+            .enable_all()
+            .build()
+            .expect("the operating system gave no threads for the runtime");
+        Self {
+            pid,
+            handle: runtime.handle().clone(),
+            runtime: Mutex::new(Some(runtime)),
+            root: CancellationToken::new(),
+            calls: TaskTracker::new(),
+            engines: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Refuses objects of another process, and everything once the interpreter is leaving.
+    pub(crate) fn admit(&self, made_in: u32) -> Result<(), ErrorInfo> {
+        if made_in != self.pid {
+            let detail = format!(
+                "This client was made in process {made_in} and cannot be used in its forked child {}.",
+                self.pid
+            );
+            return Err(ErrorInfo::new(ErrorCode::ConfigInvalid, detail)
+                .with_remedy("Make a new client in the child, or start children by `spawn`."));
+        }
+        if self.root.is_cancelled() {
+            return Err(ErrorInfo::new(
+                ErrorCode::Cancelled,
+                "The interpreter is leaving: no more calls are started.",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Remembers a local engine, so that leaving stops it properly.
+    pub(crate) fn remember(&self, engine: Weak<Engine>) {
+        let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
+        engines.retain(|known| known.strong_count() > 0);
+        engines.push(engine);
+    }
+
+    /// Starts a task that leaving waits for.
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.handle.spawn(self.calls.track_future(future));
+    }
+
+    /// Cancel, drain, then shut down: in any other order a thread may attach to an interpreter
+    /// that is already gone.
+    fn leave(&self) {
+        self.root.cancel();
+        self.calls.close();
+        self.handle.block_on(async {
+            // A call that does not end in time is left behind with the runtime below.
+            let _ = tokio::time::timeout(DRAIN, self.calls.wait()).await;
+            let engines = std::mem::take(
+                &mut *self.engines.lock().unwrap_or_else(PoisonError::into_inner),
+            );
+            for engine in engines.iter().filter_map(Weak::upgrade) {
+                let _ = tokio::time::timeout(ENGINES, engine.shutdown()).await;
+            }
+        });
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(runtime) = runtime {
+            runtime.shutdown_timeout(Duration::from_secs(1));
+        }
+    }
+}
+
+/// The `atexit` hook.
+#[pyfunction]
+pub(crate) fn at_exit(py: Python<'_>) {
+    let pid = std::process::id();
+    let mut slot = Some(&FIRST);
+    while let Some(current) = slot {
+        match current.process.get() {
+            Some(process) if process.pid == pid => return py.detach(|| process.leave()),
+            _ => slot = current.next.get().map(|next| &**next),
+        }
+    }
+}
+
+/// Waits in a plain call: other Python threads run, Ctrl-C is seen within a slice and drops the
+/// future. `between` runs attached after every slice; `true` says that the answer has come.
+pub(crate) fn wait<T: Send>(
+    py: Python<'_>,
+    future: impl Future<Output = T> + Send,
+    mut between: impl FnMut(Python<'_>, bool) -> PyResult<()>,
+) -> PyResult<T> {
+    let process = process();
+    let _counted = process.calls.token();
+    let mut future = pin!(future);
+    loop {
+        let slice = py.detach(|| {
+            process
+                .handle
+                .block_on(async { tokio::time::timeout(SLICE, future.as_mut()).await })
+        });
+        between(py, slice.is_ok())?;
+        match slice {
+            Ok(value) => return Ok(value),
+            Err(_) => py.check_signals()?,
+        }
+    }
+}
+
+/// An awaitable for the running asyncio loop; cancelling it drops the future.
+pub(crate) fn awaitable<'py, T>(
+    py: Python<'py>,
+    future: impl Future<Output = PyResult<T>> + Send + 'static,
+) -> PyResult<Bound<'py, PyAny>>
+where
+    T: for<'any> IntoPyObject<'any> + Send + 'static,
+{
+    let locals = TaskLocals::with_running_loop(py)
+        .map_err(|_| {
+            let info = ErrorInfo::new(
+                ErrorCode::ConfigInvalid,
+                "An asynchronous client needs a running asyncio event loop.",
+            )
+            .with_remedy("Use it inside `asyncio.run(...)`, or take the plain `Client`; trio is not supported.");
+            error::from_info(py, &info)
+        })?
+        .copy_context(py)?;
+    generic::future_into_py_with_locals::<Tokio, _, _>(py, locals, future)
+}
+
+/// Our runtime for `pyo3-async-runtimes`.
+pub(crate) struct Tokio;
+
+tokio::task_local! {
+    static LOCALS: OnceCell<TaskLocals>;
+}
+
+/// `JoinError` in the words of `pyo3-async-runtimes`.
+pub(crate) struct Joined(JoinError);
+
+impl generic::JoinError for Joined {
+    fn is_panic(&self) -> bool {
+        self.0.is_panic()
+    }
+    fn into_panic(self) -> Box<dyn std::any::Any + Send + 'static> {
+        self.0.into_panic()
+    }
+}
+
+type Joining = Pin<Box<dyn Future<Output = Result<(), Joined>> + Send>>;
+
+impl generic::Runtime for Tokio {
+    type JoinError = Joined;
+    type JoinHandle = Joining;
+
+    fn spawn<F: Future<Output = ()> + Send + 'static>(future: F) -> Joining {
+        let process = process();
+        let task = process.handle.spawn(process.calls.track_future(future));
+        Box::pin(async move { task.await.map_err(Joined) })
+    }
+
+    fn spawn_blocking<F: FnOnce() + Send + 'static>(work: F) -> Joining {
+        let process = process();
+        let counted = process.calls.token();
+        let task = process.handle.spawn_blocking(move || {
+            work();
+            drop(counted);
+        });
+        Box::pin(async move { task.await.map_err(Joined) })
+    }
+}
+
+impl generic::ContextExt for Tokio {
+    fn scope<F, R>(locals: TaskLocals, future: F) -> Pin<Box<dyn Future<Output = R> + Send>>
+    where
+        F: Future<Output = R> + Send + 'static,
+    {
+        Box::pin(LOCALS.scope(OnceCell::from(locals), future))
+    }
+
+    fn get_task_locals() -> Option<TaskLocals> {
+        LOCALS.try_with(|cell| cell.get().cloned()).ok().flatten()
+    }
+}
