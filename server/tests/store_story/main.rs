@@ -1,0 +1,42 @@
+//! One story for every store: each rule of `Store` is told on a fresh, empty store and must hold word for word whatever
+//! database is behind it. `sqlite.rs` adds what is peculiar to SQLite: durability, group commit, the file.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod others;
+mod publishing;
+mod rows;
+mod sqlite;
+mod uploads;
+
+/// One test for each rule, on a fresh SQLite database.
+macro_rules! on_sqlite {
+    ($($module:ident: $($rule:ident),+;)+) => { $($(
+        #[tokio::test]
+        async fn $rule() {
+            let place = sqlite::Place::new();
+            $module::$rule(place.store()).await;
+        }
+    )+)+ };
+}
+
+on_sqlite! {
+    uploads: an_upload_is_read_as_it_was_stored, many_uploads_are_stored_in_one_call, a_call_that_fails_stores_nothing,
+        a_repeated_key_gives_the_first_answer, a_key_lives_for_seven_days, nobody_sees_uploads_of_another_owner,
+        uploads_are_listed_newest_first_in_pages, a_filter_keeps_what_it_names,
+        the_change_feed_gives_each_upload_once_in_order, an_edit_replaces_content_and_times,
+        an_edit_is_refused_once_a_target_is_under_way, a_draft_is_scheduled_by_an_edit,
+        targets_due_after_a_time_are_counted;
+    publishing: due_targets_are_claimed_oldest_first, a_board_of_an_account_has_one_target_under_way,
+        nothing_enters_a_busy_board_by_a_change, a_wait_ends_at_its_time, a_change_compares_phase_and_fence,
+        a_change_writes_only_what_the_machine_owns, a_success_is_final,
+        other_ends_are_left_for_another_try_or_a_late_proof, a_target_has_one_open_attempt,
+        a_post_belongs_to_one_target, leases_end, a_target_under_way_without_a_lease_is_found_at_once,
+        several_changes_stand_each_for_itself;
+    others: accounts_are_kept_for_their_owner, tokens_are_saved_by_whoever_read_the_newest, a_connection_is_taken_once,
+        a_connection_that_expired_is_not_found, api_keys_are_found_listed_and_revoked, a_data_key_is_added_once,
+        files_are_kept_for_their_owner, what_has_lost_its_use_is_forgotten, a_closed_store_refuses;
+}
