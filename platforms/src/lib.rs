@@ -19,7 +19,6 @@ mod content;
 mod failure;
 pub mod pinterest;
 mod platform;
-mod tls;
 
 pub use content::{Check, Content, ContentMedia, MediaSource};
 pub use failure::{FailureClass, PlatformError};

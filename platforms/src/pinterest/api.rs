@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method};
+use multi_upload_core::retry::{Decision, Policy};
 use multi_upload_wire::{ErrorCode, ErrorInfo, Outcome, PlatformFailure, Retry};
 use reqwest::RequestBuilder;
 use serde_json::Value;
+use tokio::time::Instant;
 use url::Url;
 
 use super::answer::Answer;
-use super::classify;
+use super::{classify, repeat};
 use crate::{FailureClass, PlatformError};
 
 /// For DNS, TCP and TLS together.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// For one call from the first byte to the last.
+/// For one attempt from connecting to the last byte.
 const CALL_LIMIT: Duration = Duration::from_secs(30);
 /// A page of 250 pins is about 1 MB.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
@@ -29,6 +31,7 @@ pub(super) const USER_AGENT: &str = concat!("multi-upload/", env!("CARGO_PKG_VER
 pub(super) struct Api {
     http: reqwest::Client,
     base: Url,
+    repeats: Policy,
 }
 
 /// What a failure in the middle of a call leaves open.
@@ -51,13 +54,12 @@ impl Kind {
 impl Api {
     pub(super) fn new(base: Url) -> Result<Self, ErrorInfo> {
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured((*crate::tls::config()).clone())
+            .tls_backend_preconfigured((*multi_upload_core::tls::client_config()).clone())
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             // The commit call knows no proxy either: both reach Pinterest the same way.
             .no_proxy()
             .connect_timeout(CONNECT_LIMIT)
-            .timeout(CALL_LIMIT)
             .user_agent(USER_AGENT)
             .build()
             .map_err(|error| {
@@ -66,10 +68,14 @@ impl Api {
                     format!("The HTTP client could not be made: {error}."),
                 )
             })?;
-        Ok(Self { http, base })
+        Ok(Self {
+            http,
+            base,
+            repeats: repeat::QUICK,
+        })
     }
 
-    /// The base address, without a slash at its end.
+    /// The base address.
     pub(super) const fn base(&self) -> &Url {
         &self.base
     }
@@ -92,7 +98,7 @@ impl Api {
         self.send(Kind::Read, request).await
     }
 
-    /// A call that makes something; never repeated.
+    /// A call that makes something; repeated only where nothing was sent.
     pub(super) async fn create(
         &self,
         token: &str,
@@ -122,8 +128,43 @@ impl Api {
         self.send(Kind::Token, request).await
     }
 
+    /// Sends it, and again where [`repeat`] allows.
     async fn send(&self, kind: Kind, request: RequestBuilder) -> Result<Value, PlatformError> {
-        let mut response = request.send().await.map_err(|error| lost(kind, &error))?;
+        let request = request.build().map_err(|error| lost(kind, &error))?;
+        let deadline = Instant::now() + repeat::TOTAL_LIMIT;
+        for attempt in 1.. {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Some(mut request) = request.try_clone() else {
+                break;
+            };
+            *request.timeout_mut() = Some(CALL_LIMIT.min(left));
+            let mut error = match self.send_once(kind, request).await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            error.info.attempts = Some(attempt);
+            let left = deadline.saturating_duration_since(Instant::now());
+            match repeat::next(&self.repeats, kind, &error, attempt, left, rand::random()) {
+                Decision::Wait { delay, .. } => tokio::time::sleep(delay).await,
+                Decision::Stop(stop) => {
+                    error.info.exhausted = stop.is_exhausted();
+                    return Err(error);
+                }
+            }
+        }
+        Err(not_sent("the request could not be made"))
+    }
+
+    async fn send_once(
+        &self,
+        kind: Kind,
+        request: reqwest::Request,
+    ) -> Result<Value, PlatformError> {
+        let mut response = self
+            .http
+            .execute(request)
+            .await
+            .map_err(|error| lost(kind, &error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut body = Vec::new();
         while let Some(part) = response.chunk().await.map_err(|error| lost(kind, &error))? {

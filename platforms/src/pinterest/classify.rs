@@ -412,3 +412,6 @@ pub(super) fn digits(value: Option<&Value>) -> Option<String> {
 fn pin_id(body: &[u8]) -> Option<String> {
     digits(serde_json::from_slice::<Value>(body).ok()?.get("id"))
 }
+
+#[cfg(test)]
+mod tests;

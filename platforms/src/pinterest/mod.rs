@@ -21,6 +21,7 @@ mod look;
 mod oauth;
 mod pins;
 mod redact;
+mod repeat;
 mod sections;
 mod settings;
 

@@ -74,7 +74,7 @@ impl PinterestSettings {
         }
     }
 
-    /// The two addresses, parsed. The API's has no slash at its end.
+    /// The address of the API and the consent page, parsed.
     pub(super) fn addresses(&self) -> Result<(Url, Url), ErrorInfo> {
         if self.max_video_seconds == 0 {
             return Err(ErrorInfo::new(

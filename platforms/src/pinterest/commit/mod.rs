@@ -5,6 +5,8 @@
 //! used directly for that reason.
 
 mod gate;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::time::Duration;

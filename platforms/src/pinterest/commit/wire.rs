@@ -110,7 +110,7 @@ async fn socket(base: &Url) -> Result<Box<dyn Socket>, String> {
         Host::Ipv4(ip) => ServerName::from(std::net::IpAddr::from(ip)),
         Host::Ipv6(ip) => ServerName::from(std::net::IpAddr::from(ip)),
     };
-    let mut config = (*crate::tls::config()).clone();
+    let mut config = (*multi_upload_core::tls::client_config()).clone();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let tls = TlsConnector::from(Arc::new(config))
         .connect(name, tcp)
