@@ -164,7 +164,7 @@ fn prepare_folder(config: &Config) -> Result<File, ErrorInfo> {
     Ok(lock)
 }
 
-fn make_private_folder(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn make_private_folder(folder: &Path) -> std::io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }

@@ -10,11 +10,12 @@
 
 use jiff::Timestamp;
 use multi_upload_wire::{
-    CreateApiKey, CreatedApiKey, ErrorCode, ErrorInfo, FieldError, Mode, Scope,
+    ApiKey, CreateApiKey, CreatedApiKey, ErrorCode, ErrorInfo, FieldError, Mode, Scope,
 };
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use crate::clock::rfc3339;
 use crate::ids::new_id;
 use crate::store::{ApiKeyRow, Millis, Owner};
 
@@ -122,6 +123,20 @@ fn assemble(
         accounts: request.accounts.clone(),
     };
     (row, created)
+}
+
+/// What may be shown of a key.
+pub(crate) fn public(row: ApiKeyRow) -> ApiKey {
+    ApiKey {
+        id: row.id,
+        name: row.name,
+        mode: row.owner.mode,
+        scopes: row.scopes,
+        accounts: row.accounts,
+        created_at: rfc3339(row.created_at),
+        expires_at: row.expires_at.map(rfc3339),
+        revoked_at: row.revoked_at.map(rfc3339),
+    }
 }
 
 /// A key as it was presented: its form and checksum are right, whether it is valid only the row tells.

@@ -72,7 +72,7 @@ fn named_zone(name: &str) -> Result<TimeZone, (ErrorCode, String)> {
 
 /// `90s`, `15m`, `24h`, `7d`; at most a year.
 #[must_use]
-pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let unit = text.chars().last()?;
     let seconds = match unit {
         's' => 1,

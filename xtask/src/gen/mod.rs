@@ -13,12 +13,13 @@ mod version;
 
 use std::fs;
 
-use crate::root::{read, root};
+use crate::root::root;
 
 /// A generated file: its path from the top of the repository, and what stands in it.
 type Output = (&'static str, fn() -> String);
 
 const OUTPUTS: &[Output] = &[
+    ("docs/openapi.json", multi_upload_server::openapi),
     ("docs/errors.md", errors_md::text),
     ("tests/spec/errors.json", errors_json::text),
     (
@@ -28,18 +29,11 @@ const OUTPUTS: &[Output] = &[
     ("bindings-node/ts/errors.ts", node_errors::text),
 ];
 
-/// Pages whose snippets are files that tests run.
-const PAGES: &[&str] = &["README.md"];
-
 /// Writes every file, or with `check` compares them and the version numbers.
 pub(crate) fn run(check: bool) -> Result<(), String> {
     let mut outputs: Vec<(&str, String)> =
         OUTPUTS.iter().map(|(path, text)| (*path, text())).collect();
-    for page in PAGES {
-        if root().join(page).exists() {
-            outputs.push((page, snippets::refresh(&read(page)?)?));
-        }
-    }
+    outputs.push(("README.md", snippets::readme()?));
     outputs.push((
         "bindings-python/python/multi_upload/_async_client.py",
         python_async::text()?,

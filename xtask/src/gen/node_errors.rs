@@ -22,7 +22,10 @@ fn node_errors(registry: &[RegistryEntry]) -> String {
         let parent = classes::of_category(category).node;
         let mut under: BTreeMap<&str, Vec<&RegistryEntry>> = BTreeMap::from([(parent, Vec::new())]);
         for entry in registry.iter().filter(|entry| entry.category == category) {
-            under.entry(classes::of_code(entry).node).or_default().push(entry);
+            under
+                .entry(classes::of_code(entry).node)
+                .or_default()
+                .push(entry);
         }
         // The category's class first: the others extend it.
         let entries = under.remove(parent).unwrap_or_default();
@@ -44,11 +47,21 @@ fn node_errors(registry: &[RegistryEntry]) -> String {
     }
     page.push_str("};\n\n/** The class that each known code throws. */\nexport const CODES: Record<string, string> = {\n");
     for entry in registry {
-        let _ = writeln!(page, "  {}: {:?},", entry.name, classes::of_code(entry).node);
+        let _ = writeln!(
+            page,
+            "  {}: {:?},",
+            entry.name,
+            classes::of_code(entry).node
+        );
     }
     page.push_str("};\n\nconst CATEGORIES: Record<string, string> = {\n");
     for category in Category::ALL {
-        let _ = writeln!(page, "  {}: {:?},", category.as_str(), classes::of_category(category).node);
+        let _ = writeln!(
+            page,
+            "  {}: {:?},",
+            category.as_str(),
+            classes::of_category(category).node
+        );
     }
     page.push_str("};\n");
     page

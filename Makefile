@@ -1,0 +1,131 @@
+# Everything a developer or a build machine runs. `make` alone lists it. Needs Rust; Python 3.10 and Node 20 for the
+# packages. Works from a clean clone: what is missing is installed into .venv, node_modules and target/.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+export BASH_ENV := $(CURDIR)/.ci/steps.sh
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+PYTHON ?= python3
+export PYTHON
+DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
+# Built by `rust`: running it by `cargo run` would build its dependencies again with fewer features.
+XTASK := $(DEBUG)/xtask
+PY := .venv/bin/python
+PYTHON_PACKAGE := bindings-python/python/multi_upload
+# The package as it lies in the work tree, without installing it.
+export PYTHONPATH := $(CURDIR)/bindings-python/python
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: rust native node-build ## Build everything once, for debugging
+
+.PHONY: rust
+rust:
+	@step $@ "Build the Rust workspace" cargo build --workspace --locked
+
+.PHONY: native
+native: rust
+	@place multi_upload_native $(PYTHON_PACKAGE)/_native.abi3.so
+	@place multi_upload_node bindings-node/multi-upload.node
+
+# --- demo ---------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: native ## Schedule 50 pins on the built-in sandbox, from Python
+	@have_python || { echo "The demo needs Python 3.10 or later; PYTHON=... names another one" >&2; exit 1; }
+	@step $@ "Demo: 50 pins from Python" $(PYTHON) examples/python/schedule_50_pins.py
+
+.PHONY: demo-node
+demo-node: native node-build ## The same from Node
+	@have_node || { echo "The demo needs Node 20 or later" >&2; exit 1; }
+	@step $@ "Demo: 50 pins from Node" node examples/node/schedule-50-pins.mjs
+
+# --- checks -------------------------------------------------------------------------------------
+
+.PHONY: test
+test: start lint test-rust test-python test-node test-e2e ## Run every check and test, as the build machine does
+	@summary
+
+.PHONY: start
+start:
+	@rm -f $(dir $(DEBUG))steps.tsv
+
+.PHONY: lint
+lint: fmt clippy deny repository ## Formatting, clippy, licences, dependency directions, budgets, generated files
+
+.PHONY: fmt
+fmt:
+	@step $@ "Rust formatting" cargo fmt --all --check
+
+.PHONY: clippy
+clippy:
+	@step $@ "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: deny
+deny:
+	@step $@ "Licences and banned crates" cargo_deny --locked --log-level error check bans licenses sources
+
+.PHONY: repository
+repository: rust
+	@step $@ "Dependency directions" $(XTASK) deps
+	@step $@ "Line budgets" $(XTASK) thin
+	@step $@ "Generated files" $(XTASK) gen --check
+
+.PHONY: gen
+gen: ## Write the generated files: API document, error reference, exception classes
+	@step $@ "Generated files" cargo xtask gen
+
+.PHONY: test-rust
+test-rust: ## Rust tests
+	@step $@ "Rust tests" cargo test --workspace --locked
+
+.PHONY: test-python
+test-python: native ## Python: ruff, mypy, stubtest, pytest
+	@if ! have_python && ! debian python3 python3-venv; then
+	  skip "Python" "Python 3.10 or later was not found; PYTHON=... names another one"
+	else
+	  $(MAKE) .venv/ready
+	  step $@ "ruff" .venv/bin/ruff check bindings-python tests/python examples/python
+	  step $@ "ruff format" .venv/bin/ruff format --check bindings-python tests/python examples/python
+	  step $@ "mypy" .venv/bin/mypy --strict
+	  step $@ "stubtest" .venv/bin/stubtest --mypy-config-file pyproject.toml multi_upload
+	  step $@ "pytest" $(PY) -m pytest tests/python
+	fi
+
+.venv/ready: tests/python/requirements.txt
+	@step test-python "Python tools" make_venv $<
+
+.PHONY: test-node
+test-node: native ## Node: TypeScript strict, node --test
+	@if ! have_node; then
+	  skip "Node" "Node 20 or later with npm was not found"
+	else
+	  $(MAKE) node-build
+	  step $@ "Node tests" node --test tests/node/*.test.mjs
+	fi
+
+.PHONY: node-build
+node-build:
+	@if have_node; then
+	  [[ node_modules/.package-lock.json -nt package-lock.json ]] || step $@ "npm packages" npm ci --ignore-scripts --no-audit --no-fund
+	  step $@ "TypeScript" npm run --silent build:ts -w bindings-node
+	else
+	  skip "Node package" "Node 20 or later with npm was not found"
+	fi
+
+.PHONY: test-e2e
+test-e2e: native ## The command, the service and both packages together
+	@step $@ "End to end" $(PY) -m pytest tests/e2e
+
+.PHONY: clean
+clean: ## Remove what was built or installed
+	rm -rf target .venv node_modules bindings-node/node_modules bindings-node/dist dist
+	rm -f $(PYTHON_PACKAGE)/_native.* bindings-node/*.node
+
+.ONESHELL:

@@ -1,0 +1,178 @@
+//! `multi-upload serve`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use multi_upload_server::{Config, Engine, Redirect};
+use multi_upload_wire::{CreatedApiKey, ErrorCode, ErrorInfo, Mode};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{self, LogFormat};
+use crate::http::{self, Gate};
+use crate::output::Output;
+use crate::{sandbox, signals};
+
+/// Where the sandbox is mounted.
+const SANDBOX_PATH: &str = "/sandbox";
+
+/// How long requests inside may take when the service stops.
+const LAST_REQUESTS: Duration = Duration::from_secs(3);
+
+/// Serves until it is told to stop. A second signal ends the process at once.
+pub(crate) async fn run(args: args::Serve, output: Output) -> Result<i32, ErrorInfo> {
+    start_log(&args.log);
+    let (listener, url) = bind(args.listen, "--listen or MULTI_UPLOAD_LISTEN").await?;
+    let sandbox_url = args.sandbox.then(|| format!("{url}{SANDBOX_PATH}"));
+    let engine = Engine::start(config(&args, &url, sandbox_url.as_deref())?).await?;
+
+    let gate = Gate::default();
+    let mut router = gate.guard(engine.router());
+    if let Some(base) = &sandbox_url {
+        router = mount(router, args.auto_approve, base);
+    }
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(http::serve(listener, router, stop.clone()));
+    announce(
+        output,
+        &args,
+        &url,
+        sandbox_url.as_deref(),
+        engine.admin_key_created(),
+    );
+
+    signals::stop().await;
+    if !output.is_json() {
+        output.note("stopping; a second signal ends it at once");
+    }
+    let shutdown = async {
+        gate.close(LAST_REQUESTS).await;
+        engine.shutdown().await;
+        stop.cancel();
+        // It ends with the token.
+        let _ = serving.await;
+    };
+    tokio::select! {
+        () = shutdown => Ok(0),
+        Some(()) = signals::stop() => {
+            output.note("stopped at once; the next start checks what was under way");
+            Ok(1)
+        }
+    }
+}
+
+fn config(args: &args::Serve, url: &str, sandbox: Option<&str>) -> Result<Config, ErrorInfo> {
+    let mut config = Config::new(&args.data.data);
+    let public = args.public_url.as_deref().unwrap_or(url);
+    config.public_url = public.trim_end_matches('/').to_owned();
+    config.redirect = Redirect::Served;
+    config.first_admin_key = true;
+    config.allow_private_urls = args.allow_private_urls;
+    config.quiet_period =
+        multi_upload_server::parse_duration(&args.quiet_period).ok_or_else(|| {
+            ErrorInfo::new(
+                ErrorCode::ConfigInvalid,
+                format!("the quiet period {:?} is not a time", args.quiet_period),
+            )
+            .with_remedy(
+                "Set --quiet-period or MULTI_UPLOAD_QUIET_PERIOD to a time such as 90s, 15m or 1h.",
+            )
+        })?;
+    if let Some(base) = sandbox {
+        sandbox::stand_in(&mut config, base);
+    }
+    Ok(config)
+}
+
+/// The sandbox under [`SANDBOX_PATH`], in front of the service.
+fn mount(router: Router, auto_approve: bool, base: &str) -> Router {
+    Router::new()
+        .nest(SANDBOX_PATH, sandbox::new(auto_approve).router(base))
+        .fallback_service(router)
+}
+
+fn announce(
+    output: Output,
+    args: &args::Serve,
+    url: &str,
+    sandbox: Option<&str>,
+    key: Option<CreatedApiKey>,
+) {
+    let data = std::path::absolute(&args.data.data).unwrap_or_else(|_| args.data.data.clone());
+    let mode = if sandbox.is_some() {
+        Mode::Test
+    } else {
+        Mode::Live
+    };
+    let ready = json!({
+        "event": "ready",
+        "version": env!("CARGO_PKG_VERSION"),
+        "url": url,
+        "data": data,
+        "mode": mode,
+        "sandbox_url": sandbox,
+        "admin_key": key,
+    });
+    output.result(&ready, || {
+        let mut lines = vec![
+            format!("multi-upload {}", env!("CARGO_PKG_VERSION")),
+            format!("address    {url}"),
+            format!("data       {}", data.display()),
+        ];
+        if let Some(sandbox) = sandbox {
+            lines.push(format!("sandbox    {sandbox}, everything is in test mode"));
+        }
+        if let Some(key) = &key {
+            lines.push(format!("admin key  {}", key.key));
+            lines.push("           It is shown only this once: keep it, for example in MULTI_UPLOAD_API_KEY.".to_owned());
+        }
+        lines.join("\n")
+    });
+}
+
+/// A listener, and its address as callers on this machine see it.
+pub(crate) async fn bind(
+    address: SocketAddr,
+    setting: &str,
+) -> Result<(TcpListener, String), ErrorInfo> {
+    let bound = async {
+        let listener = TcpListener::bind(address).await?;
+        let local = listener.local_addr()?;
+        std::io::Result::Ok((listener, local))
+    };
+    let (listener, mut local) = bound.await.map_err(|error| {
+        ErrorInfo::new(
+            ErrorCode::ConfigInvalid,
+            format!("the address {address} cannot be listened on: {error}"),
+        )
+        .with_remedy(format!(
+            "Stop what uses the port, or choose another with {setting}."
+        ))
+    })?;
+    if local.ip().is_unspecified() {
+        let loopback = if local.is_ipv4() {
+            std::net::Ipv4Addr::LOCALHOST.into()
+        } else {
+            std::net::Ipv6Addr::LOCALHOST.into()
+        };
+        local.set_ip(loopback);
+    }
+    Ok((listener, format!("http://{local}")))
+}
+
+/// Log lines on stderr. Only the long-running commands have a log, and only they may set it: inside Python or Node the
+/// host program decides.
+pub(crate) fn start_log(log: &args::Log) {
+    let filter = EnvFilter::try_new(&log.log).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // A log that is set already stays.
+    let _ = match log.log_format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+}

@@ -1,0 +1,77 @@
+//! API keys of a data folder without its engine: for the operator, who may have no key yet. Works beside a running
+//! service; SQLite's own locks keep the two apart.
+
+use std::path::Path;
+
+use multi_upload_wire::{ApiKey, CreateApiKey, CreatedApiKey, ErrorCode, ErrorInfo, Mode};
+
+use crate::clock::Clock;
+use crate::config::DEFAULT_TEAM;
+use crate::engine::make_private_folder;
+use crate::keys;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Owner, Store as _};
+
+/// Makes a key. The folder and its database are made where they are missing.
+///
+/// # Errors
+/// `VALIDATION_FAILED` for a time of expiry that has passed, `CONFIG_INVALID` or `STORAGE_FAILED` when the folder cannot
+/// be used.
+pub async fn create_key_offline(
+    data: &Path,
+    mode: Mode,
+    request: CreateApiKey,
+) -> Result<CreatedApiKey, ErrorInfo> {
+    let owner = Owner {
+        team: DEFAULT_TEAM.to_owned(),
+        mode,
+    };
+    let (row, created) = keys::generate(&owner, &request, Clock::system().now())?;
+    let store = open(data)?;
+    store.create_api_key(row).await?;
+    store.close().await?;
+    Ok(created)
+}
+
+/// Every key of the folder, newest first, the revoked ones too.
+///
+/// # Errors
+/// `CONFIG_INVALID` or `STORAGE_FAILED` when the folder cannot be used.
+pub async fn list_keys_offline(data: &Path) -> Result<Vec<ApiKey>, ErrorInfo> {
+    let store = open(data)?;
+    let rows = store.api_keys(DEFAULT_TEAM).await?;
+    store.close().await?;
+    Ok(rows.into_iter().map(keys::public).collect())
+}
+
+/// Revokes a key at once.
+///
+/// # Errors
+/// `NOT_FOUND` when there is no such key, `CONFIG_INVALID` or `STORAGE_FAILED` when the folder cannot be used.
+pub async fn revoke_key_offline(data: &Path, id: &str) -> Result<(), ErrorInfo> {
+    let store = open(data)?;
+    let known = store.api_key(id).await?;
+    if known.is_none_or(|row| row.owner.team != DEFAULT_TEAM) {
+        return Err(ErrorInfo::new(
+            ErrorCode::NotFound,
+            format!("there is no API key {id:?} in {}", data.display()),
+        )
+        .with_remedy("Check the id and the folder; `multi-upload keys list` shows what there is."));
+    }
+    store
+        .revoke_api_key(DEFAULT_TEAM, id, Clock::system().now())
+        .await?;
+    store.close().await?;
+    Ok(())
+}
+
+fn open(data: &Path) -> Result<SqliteStore, ErrorInfo> {
+    make_private_folder(data).map_err(|error| {
+        ErrorInfo::new(
+            ErrorCode::ConfigInvalid,
+            format!("the data folder {} cannot be made: {error}", data.display()),
+        )
+        .with_remedy("Choose a folder that this user may write to with --data or MULTI_UPLOAD_DATA.")
+    })?;
+    Ok(SqliteStore::open_shared(&data.join("multi-upload.db"))?)
+}
