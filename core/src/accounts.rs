@@ -6,9 +6,9 @@ use multi_upload_wire::{Account, ConnectRequest, ConnectSession, ErrorCode, Erro
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::call::{CallOptions, Limit};
 use crate::client::Client;
 use crate::error::Error;
+use crate::options::{CallOptions, Limit};
 use crate::page::Items;
 use crate::request::{Path, Plan};
 

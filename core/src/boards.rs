@@ -3,9 +3,9 @@
 use multi_upload_wire::{Board, CreateBoard, CreateSection, Section};
 use serde::Serialize;
 
-use crate::call::CallOptions;
 use crate::client::Client;
 use crate::error::Error;
+use crate::options::CallOptions;
 use crate::page::Items;
 use crate::request::{Path, Plan};
 

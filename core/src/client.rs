@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::de::DeserializeOwned;
 
 use crate::answer;
-use crate::call::{CallOptions, Limit};
 use crate::config::ClientOptions;
 use crate::error::Error;
+use crate::options::{CallOptions, Limit};
 use crate::request::Plan;
 use crate::retry::{Budget, Policy};
 use crate::transport::Transport;

@@ -53,7 +53,8 @@ mod tests {
     #[test]
     fn every_spelling_of_a_wait() {
         let noon = httpdate::parse_http_date("Tue, 24 Nov 2026 12:00:00 GMT").expect("a date");
-        let cases: &[(&[(&str, &str)], Option<u64>)] = &[
+        type Pairs = &'static [(&'static str, &'static str)];
+        let cases: &[(Pairs, Option<u64>)] = &[
             (&[], None),
             (&[("retry-after", "7")], Some(7_000)),
             (&[("retry-after", " 0 ")], Some(0)),
@@ -77,9 +78,8 @@ mod tests {
             (&[("retry-after", "NaN")], None),
         ];
         for (pairs, expected) in cases {
-            let pairs: Vec<(&'static str, &'static str)> = pairs.to_vec();
             assert_eq!(
-                retry_after(&headers(&pairs), noon),
+                retry_after(&headers(pairs), noon),
                 expected.map(Duration::from_millis),
                 "{pairs:?}"
             );

@@ -9,9 +9,9 @@ use http::{HeaderValue, header};
 use multi_upload_wire::{ErrorCode, ErrorInfo};
 use serde::de::DeserializeOwned;
 
-use crate::call::{CallOptions, Limit};
 use crate::client::Client;
 use crate::error::Error;
+use crate::options::{CallOptions, Limit};
 use crate::request::{Path, Plan};
 
 /// The largest file that is uploaded: the largest image that a network takes.

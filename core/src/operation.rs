@@ -9,11 +9,11 @@ use crate::accounts;
 use crate::args::{Args, nearest, unknown_operation};
 use crate::batch;
 use crate::boards::{self, BoardFilter};
-use crate::call::CallOptions;
 use crate::client::Client;
 use crate::error::Error;
 use crate::keys;
 use crate::media::{self, MediaInput};
+use crate::options::CallOptions;
 use crate::page::{ItemStream, Items};
 use crate::request::{Path, Plan};
 use crate::service;
@@ -92,7 +92,7 @@ enum Route {
     /// A list; `call` collects it.
     List(Path),
     /// Several requests.
-    CreateMany(Vec<Object>),
+    CreateMany(Vec<Object>, u32),
     Wait(String),
     WaitMany(Vec<String>),
     Watch(Option<Vec<String>>),
@@ -122,8 +122,8 @@ impl Client {
                 let items = self.items::<Value>(Ok(path), options).collect().await?;
                 one("items", items)
             }
-            Route::CreateMany(rows) => {
-                let results = batch::create_many::<_, Object>(self, rows, &options).await?;
+            Route::CreateMany(rows, size) => {
+                let results = batch::create_many::<_, Object>(self, rows, size, &options).await?;
                 one("results", results)
             }
             Route::Wait(id) => watch::wait(self, &id, &options).await?,
@@ -206,7 +206,10 @@ fn route(name: &'static str, args: Value) -> Result<Route, Error> {
         "accounts.connect" => return Ok(Route::Fetch(accounts::connect(&args.rest())?)),
         "api_keys.create" => return Ok(Route::Fetch(keys::create(&args.rest())?)),
 
-        "uploads.create_many" => Route::CreateMany(args.objects("uploads")?),
+        "uploads.create_many" => {
+            let size = args.number("batch_size")?.unwrap_or(batch::ROWS);
+            Route::CreateMany(args.objects("uploads")?, size)
+        }
         "uploads.get" => Route::Fetch(uploads::get(&args.required("id")?)?),
         "uploads.list" => Route::List(uploads::list(&upload_filter(&mut args)?)),
         "uploads.cancel" => Route::Fetch(uploads::action(&args.required("id")?, "cancel")?),

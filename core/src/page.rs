@@ -9,9 +9,9 @@ use multi_upload_wire::{ErrorCode, Page};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::call::CallOptions;
 use crate::client::Client;
 use crate::error::Error;
+use crate::options::CallOptions;
 use crate::request::{Path, Plan};
 
 /// Many items, page by page; the next page is fetched when its first item is asked for.

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::CallOptions;
 use crate::client::Client;
 use crate::error::Error;
+use crate::options::CallOptions;
 use crate::request::{Path, Plan};
 
 /// Operations on the service itself. See [`Client::service`].

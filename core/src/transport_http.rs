@@ -125,15 +125,11 @@ async fn read(mut answer: reqwest::Response) -> Result<Bytes, TransportError> {
 
 /// Sorts an error by what may have left this machine. The address is left out of the text: it may hold searches.
 fn of_reqwest(error: &reqwest::Error) -> TransportError {
-    let mut cause: &dyn StdError = error;
+    let mut cause: &(dyn StdError + 'static) = error;
     let mut tls = false;
-    while let Some(inner) = cause.source() {
+    while let Some(inner) = inner(cause) {
         cause = inner;
-        tls |= cause.is::<rustls::Error>()
-            || cause
-                .downcast_ref::<std::io::Error>()
-                .and_then(std::io::Error::get_ref)
-                .is_some_and(|inner| inner.is::<rustls::Error>());
+        tls |= cause.is::<rustls::Error>();
     }
     let text = if std::ptr::addr_eq(cause, error) {
         // reqwest's own text may hold the address.
@@ -154,6 +150,14 @@ fn of_reqwest(error: &reqwest::Error) -> TransportError {
         }
     } else {
         TransportError::Cut(text)
+    }
+}
+
+/// The error underneath. What an I/O error wraps is not its `source`, which is one deeper.
+fn inner<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref::<std::io::Error>() {
+        Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
+        None => error.source(),
     }
 }
 
