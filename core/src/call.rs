@@ -38,7 +38,10 @@ impl Client {
         policy: &Policy,
         accept: Accept<'_>,
     ) -> Result<Response, Error> {
-        let own = plan.attempt_timeout.unwrap_or_default() + self.options().timeout;
+        let own = self
+            .options()
+            .timeout
+            .saturating_add(plan.attempt_timeout.unwrap_or_default());
         self.execute_within(plan, options, limit.or_after(own), policy, accept)
             .await
     }

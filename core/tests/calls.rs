@@ -460,3 +460,32 @@ async fn the_clients_own_retry_settings_are_used() {
     assert_eq!(begun.elapsed(), Duration::from_secs(2 + 3 + 3));
     assert_eq!(script.seen().len(), 4);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_time_without_end_is_no_limit() {
+    let script = Script::of([
+        Reply::After(Duration::from_secs(3_000), Box::new(cut())),
+        Reply::Json(200, upload("up_1", "published")),
+        Reply::Json(200, json!({"uploads": [], "cursor": "0"})),
+        Reply::Json(200, upload("up_1", "published")),
+    ]);
+    let client = script.client_with(ClientOptions {
+        timeout: Duration::MAX,
+        attempt_timeout: Duration::MAX,
+        ..ClientOptions::default()
+    });
+    let endless = CallOptions {
+        timeout: Some(Duration::MAX),
+        ..options()
+    };
+    client
+        .uploads()
+        .get("up_1", &endless)
+        .await
+        .expect("it takes its time");
+    client
+        .uploads()
+        .wait("up_1", &endless)
+        .await
+        .expect("it has ended");
+}
