@@ -89,6 +89,16 @@ pub(crate) async fn a_repeated_key_gives_the_first_answer(store: Arc<dyn Store>)
     assert_eq!(store.upload(&home(), "up_00000002").await.unwrap(), None);
     assert_eq!(store.upload(&home(), "up_00000003").await.unwrap(), None);
 
+    let answered = store.answered(&home(), "k", 2_000).await.unwrap();
+    assert_eq!(
+        answered,
+        Some((vec![1; 32], "{\"id\":\"up_00000001\"}".to_owned()))
+    );
+    assert_eq!(store.answered(&home(), "other", 2_000).await.unwrap(), None);
+    for stranger in strangers() {
+        assert_eq!(store.answered(&stranger, "k", 2_000).await.unwrap(), None);
+    }
+
     // The key of another owner is another key.
     for (n, stranger) in strangers().iter().enumerate() {
         let theirs = new(10 + n as u32).keyed("k", 2).of(stranger);
@@ -129,6 +139,17 @@ pub(crate) async fn a_key_lives_for_seven_days(store: Arc<dyn Store>) {
         create(new(2, last_moment)).await,
         CreateOutcome::Replayed(_)
     ));
+    assert!(
+        store
+            .answered(&home(), "k", last_moment)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert_eq!(
+        store.answered(&home(), "k", last_moment + 1).await.unwrap(),
+        None
+    );
     assert!(matches!(
         create(new(3, last_moment + 1)).await,
         CreateOutcome::Stored(_)

@@ -7,6 +7,8 @@ mod keys;
 mod lanes;
 mod media;
 mod open;
+#[cfg(test)]
+mod plans;
 mod readers;
 mod targets;
 mod uploads;

@@ -14,17 +14,36 @@ use crate::store::{
     AttemptChange, Millis, Owner, Phase, StoreError, StoreResult, TargetChange, TargetRow,
 };
 
+/// When the first lane can go on.
+const NEXT_DUE: &str =
+    "SELECT head_due FROM lanes WHERE busy = 0 AND head_due IS NOT NULL ORDER BY head_due LIMIT 1";
+
+/// When the first lease ends.
+const NEXT_LEASE: &str =
+    "SELECT lease_until FROM targets WHERE phase IN (2, 3, 4) ORDER BY lease_until LIMIT 1";
+
+/// Lanes that can go on, the longest due first.
+const READY: &str = "SELECT mode, account_id, board FROM lanes WHERE busy = 0 AND head_due IS NOT NULL AND head_due <= ?1 \
+     ORDER BY head_due LIMIT ?2";
+
+/// The first in the queue of a lane.
+const HEAD: &str = "SELECT n FROM targets WHERE mode = ?1 AND account_id = ?2 AND board = ?3 AND phase IN (1, 5) \
+     ORDER BY due_at, n LIMIT 1";
+
+const EXPIRED: &str = "SELECT n FROM targets WHERE phase IN (2, 3, 4) AND lease_until <= ?1 ORDER BY lease_until LIMIT ?2";
+
+/// By lane, since the queue's index begins with it.
+const OPEN_AFTER: &str = "SELECT count(*) FROM lanes l CROSS JOIN targets t ON t.mode = l.mode AND t.account_id = l.account_id \
+     AND t.board = l.board WHERE l.mode = ?1 AND l.account_id = ?2 AND t.phase IN (1, 5) AND t.due_at > ?3 \
+     AND t.team = ?4";
+
 pub(super) fn next_timer(conn: &Connection) -> StoreResult<Option<Millis>> {
     let due: Option<Millis> = conn
-        .prepare_cached(
-            "SELECT head_due FROM lanes WHERE busy = 0 AND head_due IS NOT NULL ORDER BY head_due LIMIT 1",
-        )?
+        .prepare_cached(NEXT_DUE)?
         .query_row([], |row| row.get(0))
         .optional()?;
     let lease: Option<Millis> = conn
-        .prepare_cached(
-            "SELECT lease_until FROM targets WHERE phase IN (2, 3, 4) ORDER BY lease_until LIMIT 1",
-        )?
+        .prepare_cached(NEXT_LEASE)?
         .query_row([], |row| row.get(0))
         .optional()?;
     Ok(due.into_iter().chain(lease).min())
@@ -38,10 +57,7 @@ pub(super) fn claim(
 ) -> StoreResult<Vec<TargetRow>> {
     let mut ready = Vec::new();
     {
-        let mut statement = tx.conn.prepare_cached(
-            "SELECT mode, account_id, board FROM lanes WHERE busy = 0 AND head_due IS NOT NULL AND head_due <= ?1 \
-             ORDER BY head_due LIMIT ?2",
-        )?;
+        let mut statement = tx.conn.prepare_cached(READY)?;
         let mut rows = statement.query(params![now, limit])?;
         while let Some(row) = rows.next()? {
             let mode: String = row.get(0)?;
@@ -56,10 +72,7 @@ pub(super) fn claim(
     for lane in ready {
         let n: i64 = tx
             .conn
-            .prepare_cached(
-                "SELECT n FROM targets WHERE mode = ?1 AND account_id = ?2 AND board = ?3 AND phase IN (1, 5) \
-                 ORDER BY due_at, n LIMIT 1",
-            )?
+            .prepare_cached(HEAD)?
             .query_row(params![lane.mode, lane.account_id, lane.board], |row| {
                 row.get(0)
             })?;
@@ -76,9 +89,7 @@ pub(super) fn claim(
 }
 
 pub(super) fn expired(conn: &Connection, now: Millis, limit: u32) -> StoreResult<Vec<TargetRow>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT n FROM targets WHERE phase IN (2, 3, 4) AND lease_until <= ?1 ORDER BY lease_until LIMIT ?2",
-    )?;
+    let mut statement = conn.prepare_cached(EXPIRED)?;
     let numbers = statement
         .query_map(params![now, limit], |row| row.get(0))?
         .collect::<Result<Vec<i64>, _>>()?;
@@ -233,16 +244,25 @@ pub(super) fn open_after(
     account_id: &str,
     after: Millis,
 ) -> StoreResult<u64> {
-    // By lane, since the queue's index begins with it.
-    let count = conn
-        .prepare_cached(
-            "SELECT count(*) FROM lanes l CROSS JOIN targets t ON t.mode = l.mode AND t.account_id = l.account_id \
-             AND t.board = l.board WHERE l.mode = ?1 AND l.account_id = ?2 AND t.phase IN (1, 5) AND t.due_at > ?3 \
-             AND t.team = ?4",
-        )?
-        .query_row(
-            params![owner.mode.as_str(), account_id, after, owner.team],
-            |row| row.get(0),
-        )?;
+    let count = conn.prepare_cached(OPEN_AFTER)?.query_row(
+        params![owner.mode.as_str(), account_id, after, owner.team],
+        |row| row.get(0),
+    )?;
     Ok(from_db(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plans::assert_index;
+    use super::*;
+
+    #[test]
+    fn finding_work_costs_the_same_in_a_long_queue() {
+        assert_index(NEXT_DUE, &["lanes_ready"]);
+        assert_index(NEXT_LEASE, &["targets_by_lease"]);
+        assert_index(READY, &["lanes_ready"]);
+        assert_index(HEAD, &["targets_queue"]);
+        assert_index(EXPIRED, &["targets_by_lease"]);
+        assert_index(OPEN_AFTER, &["PRIMARY KEY", "targets_queue"]);
+    }
 }

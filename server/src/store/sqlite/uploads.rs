@@ -220,6 +220,10 @@ pub(super) fn answered(
         .optional()?)
 }
 
+const BY_ID: &str = "u.team = ?1 AND u.mode = ?2 AND u.id = ?3";
+
+const SINCE: &str = "u.team = ?1 AND u.mode = ?2 AND u.change_seq > ?3 ORDER BY u.change_seq";
+
 /// The number of an upload.
 pub(super) fn number(conn: &Connection, owner: &Owner, id: &str) -> StoreResult<Option<i64>> {
     Ok(conn
@@ -233,12 +237,16 @@ pub(super) fn number(conn: &Connection, owner: &Owner, id: &str) -> StoreResult<
 pub(super) fn get(conn: &Connection, owner: &Owner, id: &str) -> StoreResult<Option<UploadRow>> {
     let mut found = select(
         conn,
-        "u.team = ?1 AND u.mode = ?2 AND u.id = ?3",
+        BY_ID,
         &[&owner.team, &owner.mode.as_str(), &id],
         1,
         |_| true,
     )?;
     Ok(found.pop())
+}
+
+fn uploads_where(condition: &str) -> String {
+    format!("SELECT {UPLOAD} FROM uploads u WHERE {condition}")
 }
 
 /// Uploads with their targets. `condition` may go on with an ORDER BY; rows that `wanted` refuses do not count.
@@ -253,8 +261,7 @@ fn select(
     if limit == 0 {
         return Ok(uploads);
     }
-    let mut statement =
-        conn.prepare_cached(&format!("SELECT {UPLOAD} FROM uploads u WHERE {condition}"))?;
+    let mut statement = conn.prepare_cached(&uploads_where(condition))?;
     let mut rows = statement.query(params_from_iter(values))?;
     while let Some(row) = rows.next()? {
         let (n, mut upload) = upload(row)?;
@@ -276,10 +283,27 @@ pub(super) fn list(
     before: Option<&str>,
     limit: u32,
 ) -> StoreResult<Vec<UploadRow>> {
-    let mut condition = String::from("u.team = ? AND u.mode = ?");
     let mode = owner.mode.as_str();
-    let mut values: Vec<&dyn ToSql> = vec![&owner.team, &mode];
-    if let Some(before) = &before {
+    let statuses: Vec<&str> = filter.status.iter().map(|status| status.as_str()).collect();
+    let (condition, values) = condition(&owner.team, &mode, filter, &statuses, &before);
+    // SQLite folds the case of ASCII only, so texts are compared here.
+    let q = filter.q.as_deref().map(str::to_lowercase);
+    select(conn, &condition, &values, limit, |upload| {
+        q.as_deref().is_none_or(|q| says(upload, q))
+    })
+}
+
+/// The WHERE and ORDER BY of a list, and its values.
+fn condition<'a>(
+    team: &'a String,
+    mode: &'a &str,
+    filter: &'a UploadFilter,
+    statuses: &'a [&str],
+    before: &'a Option<&str>,
+) -> (String, Vec<&'a dyn ToSql>) {
+    let mut condition = String::from("u.team = ? AND u.mode = ?");
+    let mut values: Vec<&dyn ToSql> = vec![team, mode];
+    if let Some(before) = before {
         condition.push_str(" AND u.id < ?");
         values.push(before);
     }
@@ -295,7 +319,6 @@ pub(super) fn list(
         condition.push_str(" AND u.scheduled_at < ?");
         values.push(to);
     }
-    let statuses: Vec<&str> = filter.status.iter().map(|status| status.as_str()).collect();
     if !statuses.is_empty() {
         condition.push_str(" AND u.status IN (");
         for (index, status) in statuses.iter().enumerate() {
@@ -318,11 +341,7 @@ pub(super) fn list(
         }
     }
     condition.push_str(" ORDER BY u.id DESC");
-    // SQLite folds the case of ASCII only, so texts are compared here.
-    let q = filter.q.as_deref().map(str::to_lowercase);
-    select(conn, &condition, &values, limit, |upload| {
-        q.as_deref().is_none_or(|q| says(upload, q))
-    })
+    (condition, values)
 }
 
 /// Does a text of the upload contain `q` (lower case)?
@@ -347,7 +366,7 @@ pub(super) fn changes(
 ) -> StoreResult<Vec<UploadRow>> {
     select(
         conn,
-        "u.team = ?1 AND u.mode = ?2 AND u.change_seq > ?3 ORDER BY u.change_seq",
+        SINCE,
         &[&owner.team, &owner.mode.as_str(), &to_db(since)],
         limit,
         |_| true,
@@ -452,4 +471,30 @@ pub(super) fn renew(tx: &Tx<'_>, n: i64, at: Millis) -> StoreResult<()> {
             tx.next_change(),
         ])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plans::assert_index;
+    use super::*;
+
+    #[test]
+    fn reading_costs_the_same_among_many_uploads() {
+        assert_index(&uploads_where(BY_ID), &["uploads_by_id"]);
+        assert_index(&uploads_where(SINCE), &["uploads_by_change"]);
+        let list = |filter: &UploadFilter, before| {
+            uploads_where(&condition(&String::new(), &"", filter, &["failed"], &before).0)
+        };
+        let any = UploadFilter::default();
+        assert_index(&list(&any, None), &["uploads_by_id"]);
+        assert_index(&list(&any, Some("up_1")), &["uploads_by_id"]);
+        let labelled = UploadFilter {
+            external_id: Some("mine".to_owned()),
+            account: Some("pinterest:1".to_owned()),
+            ..any
+        };
+        let expected = ["uploads_by_external_id", "PRIMARY KEY"];
+        assert_index(&list(&labelled, None), &expected);
+        assert_index(&list(&labelled, Some("up_1")), &expected);
+    }
 }

@@ -303,3 +303,146 @@ impl WriterThread {
         self.execute("COMMIT")
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::sync::mpsc as blocking;
+
+    use super::*;
+
+    /// A writer on a table of its own, beside the counters.
+    fn writer() -> Writer {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(
+            "CREATE TABLE counters (change_seq INTEGER, event_seq INTEGER); INSERT INTO counters VALUES (0, 0); \
+             CREATE TABLE parents (n INTEGER PRIMARY KEY); \
+             CREATE TABLE rows (n INTEGER PRIMARY KEY, parent INTEGER REFERENCES parents DEFERRABLE INITIALLY DEFERRED, \
+             bytes BLOB); PRAGMA foreign_keys = ON; PRAGMA max_page_count = 40;",
+        )
+        .unwrap();
+        Writer::start(conn).unwrap()
+    }
+
+    fn insert(tx: &Tx<'_>, n: i64) -> StoreResult<()> {
+        tx.conn.execute("INSERT INTO rows (n) VALUES (?1)", [n])?;
+        Ok(())
+    }
+
+    async fn rows(writer: &Writer) -> Vec<i64> {
+        writer
+            .run(|tx| {
+                let mut statement = tx.conn.prepare("SELECT n FROM rows ORDER BY n")?;
+                let rows = statement.query_map([], |row| row.get(0))?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            })
+            .await
+            .unwrap()
+    }
+
+    /// Runs pieces of work in one transaction: the thread is held by another until all of them wait.
+    async fn together(writer: &Writer, pieces: Vec<Piece>) -> Vec<StoreResult<()>> {
+        let (started, holding) = blocking::channel::<()>();
+        let (release, held) = blocking::channel::<()>();
+        let holder = writer.run(move |_| {
+            started.send(()).unwrap();
+            held.recv().unwrap();
+            Ok(())
+        });
+        tokio::pin!(holder);
+        assert!(futures_util::poll!(holder.as_mut()).is_pending());
+        holding.recv().unwrap();
+        let mut waiting: Vec<_> = pieces
+            .into_iter()
+            .map(|piece| Box::pin(writer.run(piece)))
+            .collect();
+        for piece in &mut waiting {
+            assert!(futures_util::poll!(piece.as_mut()).is_pending());
+        }
+        release.send(()).unwrap();
+        holder.await.unwrap();
+        futures_util::future::join_all(waiting).await
+    }
+
+    type Piece = Box<dyn FnOnce(&Tx<'_>) -> StoreResult<()> + Send>;
+
+    #[tokio::test]
+    async fn a_piece_that_fails_or_panics_takes_no_other_with_it() {
+        let writer = writer();
+        let results = together(
+            &writer,
+            vec![
+                Box::new(|tx| insert(tx, 1)),
+                Box::new(|tx| {
+                    insert(tx, 2)?;
+                    insert(tx, 1)
+                }),
+                Box::new(|tx| {
+                    insert(tx, 3)?;
+                    panic!("a fault in a piece of work")
+                }),
+                Box::new(|tx| insert(tx, 4)),
+            ],
+        )
+        .await;
+        let good: Vec<_> = results.iter().map(Result::is_ok).collect();
+        assert_eq!(good, [true, false, false, true]);
+        assert_eq!(rows(&writer).await, [1, 4]);
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_fails_everyone_in_it() {
+        let writer = writer();
+        let results = together(
+            &writer,
+            vec![
+                Box::new(|tx| insert(tx, 1)),
+                // The missing parent shows at the commit.
+                Box::new(|tx| {
+                    tx.conn
+                        .execute("INSERT INTO rows (n, parent) VALUES (2, 99)", [])?;
+                    Ok(())
+                }),
+            ],
+        )
+        .await;
+        assert!(results.iter().all(Result::is_err), "{results:?}");
+        let before = writer.commits();
+        writer.run(|tx| insert(tx, 3)).await.unwrap();
+        assert_eq!(writer.commits(), before + 1);
+        assert_eq!(rows(&writer).await, [3]);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_as_such_and_the_thread_goes_on() {
+        let writer = writer();
+        let big = |tx: &Tx<'_>| {
+            tx.conn
+                .execute("INSERT INTO rows (bytes) VALUES (zeroblob(1000000))", [])?;
+            Ok(())
+        };
+        let full = writer.run(big).await.unwrap_err();
+        assert!(matches!(full, StoreError::Full), "{full}");
+        writer.run(|tx| insert(tx, 7)).await.unwrap();
+        assert_eq!(rows(&writer).await, [7]);
+    }
+
+    #[tokio::test]
+    async fn changes_are_told_after_their_commit_only() {
+        let writer = writer();
+        let mut changes = writer.changes();
+        let failed = writer
+            .run(|tx| {
+                tx.next_change();
+                insert(tx, 1)?;
+                insert(tx, 1)
+            })
+            .await;
+        assert!(failed.is_err());
+        assert!(!changes.has_changed().unwrap());
+        let seq = writer.run(|tx| Ok(tx.next_change())).await.unwrap();
+        assert_eq!(to_db(*changes.borrow_and_update()), seq);
+        writer.close().await.unwrap();
+        assert!(writer.run(|tx| insert(tx, 2)).await.is_err());
+    }
+}
