@@ -18,6 +18,11 @@ PYTHON_PACKAGE := bindings-python/python/multi_upload
 # The package as it lies in the work tree, without installing it.
 export PYTHONPATH := $(CURDIR)/bindings-python/python
 
+# The summary is that of one run.
+ifeq ($(MAKELEVEL),0)
+$(shell rm -f $(dir $(DEBUG))steps.tsv)
+endif
+
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,9 +30,14 @@ help: ## List the targets
 .PHONY: build
 build: rust native node-build ## Build everything once, for debugging
 
+# The tests switch on features of dependencies, so they are another build. Where both are wanted, building with the
+# tests' features from the start makes it one: `make test` does so, and `TARGETS=--all-targets make demo` can.
+TARGETS ?=
+test test-rust: export TARGETS := --all-targets
+
 .PHONY: rust
 rust:
-	@step $@ "Build the Rust workspace" cargo build --workspace --locked
+	@step $@ "Rust workspace" cargo build --workspace $(TARGETS) --locked
 
 .PHONY: native
 native: rust
@@ -49,12 +59,8 @@ demo-node: native node-build ## The same from Node
 # --- checks -------------------------------------------------------------------------------------
 
 .PHONY: test
-test: start lint test-rust test-python test-node test-e2e ## Run every check and test, as the build machine does
+test: lint test-rust test-python test-node test-e2e ## Run every check and test, as the build machine does
 	@summary
-
-.PHONY: start
-start:
-	@rm -f $(dir $(DEBUG))steps.tsv
 
 .PHONY: lint
 lint: fmt clippy deny repository ## Formatting, clippy, licences, dependency directions, budgets, generated files
@@ -78,21 +84,24 @@ repository: rust
 	@step $@ "Generated files" $(XTASK) gen --check
 
 .PHONY: gen
-gen: ## Write the generated files: API document, error reference, exception classes
-	@step $@ "Generated files" cargo xtask gen
+gen: rust ## Write the generated files: API document, error reference, exception classes
+	@step $@ "Generated files" $(XTASK) gen
 
 .PHONY: test-rust
-test-rust: ## Rust tests
+test-rust: rust ## Rust tests
 	@step $@ "Rust tests" cargo test --workspace --locked
+
+PYTHON_CODE := bindings-python tests/python tests/e2e examples/python
+NO_PYTHON := Python 3.10 or later was not found; PYTHON=... names another one
 
 .PHONY: test-python
 test-python: native ## Python: ruff, mypy, stubtest, pytest
 	@if ! have_python && ! debian python3 python3-venv; then
-	  skip "Python" "Python 3.10 or later was not found; PYTHON=... names another one"
+	  skip "Python" "$(NO_PYTHON)"
 	else
 	  $(MAKE) .venv/ready
-	  step $@ "ruff" .venv/bin/ruff check bindings-python tests/python examples/python
-	  step $@ "ruff format" .venv/bin/ruff format --check bindings-python tests/python examples/python
+	  step $@ "ruff" .venv/bin/ruff check $(PYTHON_CODE)
+	  step $@ "ruff format" .venv/bin/ruff format --check $(PYTHON_CODE)
 	  step $@ "mypy" .venv/bin/mypy --strict
 	  step $@ "stubtest" .venv/bin/stubtest --mypy-config-file pyproject.toml multi_upload
 	  step $@ "pytest" $(PY) -m pytest tests/python
@@ -120,8 +129,13 @@ node-build:
 	fi
 
 .PHONY: test-e2e
-test-e2e: native ## The command, the service and both packages together
-	@step $@ "End to end" $(PY) -m pytest tests/e2e
+test-e2e: rust ## The command and the service, from outside
+	@if ! have_python && ! debian python3 python3-venv; then
+	  skip "End to end" "$(NO_PYTHON)"
+	else
+	  $(MAKE) .venv/ready
+	  step $@ "End to end" $(PY) -m pytest tests/e2e
+	fi
 
 .PHONY: clean
 clean: ## Remove what was built or installed

@@ -35,6 +35,7 @@ skip() {
 }
 
 summary() {
+    local heading time result
     [[ -f $steps_log ]] || return 0
     printf '\n%-44s %8s  %s\n' step time result
     while IFS=$'\t' read -r heading time result; do
