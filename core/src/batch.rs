@@ -147,7 +147,7 @@ pub(crate) async fn create_many<R: Row, T: RowResult>(
     if !(1..=MOST_ROWS).contains(&size) {
         return Err(Error::invalid(
             "/batch_size",
-            "out_of_range",
+            "invalid",
             format!("`batch_size` must be 1 to {MOST_ROWS}"),
         ));
     }
@@ -264,7 +264,9 @@ fn take_keys<R: Row>(rows: &mut [R], prefix: Option<&str>) -> Result<Vec<String>
                 let pointer = format!("/uploads/{index}/idempotency_key");
                 Error::invalid(&pointer, "invalid", detail)
             };
-            let given = row.take_key().map_err(|detail| invalid(detail.to_owned()))?;
+            let given = row
+                .take_key()
+                .map_err(|detail| invalid(detail.to_owned()))?;
             let key = given.unwrap_or_else(|| {
                 prefix.map_or_else(new_key, |prefix| format!("{prefix}-{index}"))
             });

@@ -199,6 +199,48 @@ async fn a_batch_with_too_few_results_is_not_guessed_at() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rows_that_travel_alone_are_eight_at_once_and_keep_their_order() {
+    // Later rows are answered sooner; a row that asks to be checked only is not sent.
+    let script = Script::by(|seen, number| {
+        let label = seen.body["external_id"].as_str().expect("a label");
+        let answer = Reply::Json(202, upload(&format!("up_{label}"), "scheduled"));
+        Reply::After(
+            Duration::from_millis(8 - number as u64 % 8),
+            Box::new(answer),
+        )
+    });
+    let mut rows = rows(20);
+    rows[5].upload.dry_run = Some(true);
+    let (options, heard) = progress();
+    let begun = Instant::now();
+    let answer = script
+        .client()
+        .uploads()
+        .create_many_by(rows, 1, &options)
+        .await
+        .expect("rows fail, not the call");
+    assert!(
+        begun.elapsed() <= Duration::from_millis(3 * 8),
+        "{:?}",
+        begun.elapsed()
+    );
+    for (index, result) in answer.results.iter().enumerate() {
+        assert_eq!(result.index, index as u64);
+        let id = result.upload.as_ref().map(|upload| upload.id.clone());
+        assert_eq!(id, (index != 5).then(|| format!("up_row-{index}")));
+    }
+    let refused = answer.results[5].error.as_ref().expect("not stored");
+    assert_eq!(refused.errors[0].pointer, "/dry_run");
+    assert_eq!(heard.lock().expect("no panic").last(), Some(&(20, 20)));
+    let seen = script.seen();
+    assert_eq!(seen.len(), 19);
+    assert!(
+        seen.iter()
+            .all(|seen| seen.body["idempotency_key"].is_null())
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn lists_go_on_to_the_end_and_stop_at_an_error() {
     let page = |items: &[&str], next: Option<&str>| {
         let items: Vec<Value> = items.iter().map(|id| upload(id, "scheduled")).collect();
@@ -511,6 +553,18 @@ async fn the_door_names_what_is_wrong() {
             "uploads.create_many",
             json!({"uploads": [{"idempotency_key": 5}]}),
             "/uploads/0/idempotency_key",
+            "invalid",
+        ),
+        (
+            "uploads.create_many",
+            json!({"uploads": [], "batch_size": 0}),
+            "/batch_size",
+            "invalid",
+        ),
+        (
+            "uploads.create_many",
+            json!({"uploads": [], "batch_size": 1001}),
+            "/batch_size",
             "invalid",
         ),
         (

@@ -175,6 +175,7 @@ class AsyncUploads(_AsyncNamespace):
         self,
         uploads: Iterable[UploadRow | Mapping[str, Any]],
         *,
+        batch_size: int = 100,
         progress: Progress | None = None,
         idempotency_key: str | None = None,
         timeout: float | None = None,
@@ -184,6 +185,8 @@ class AsyncUploads(_AsyncNamespace):
 
         uploads: rows with the fields of ``create``, from a list or any iterable. Each may have its
             own ``idempotency_key``.
+        batch_size: rows in one request, 1 to 1000. With 1 each row is a request of its own, a few
+            at once.
         progress: called with (done, total) rows.
         idempotency_key: the keys of the rows become ``<key>-<row number>``, so that the whole call
             may be repeated, by another process too, and stores nothing twice.
@@ -192,7 +195,7 @@ class AsyncUploads(_AsyncNamespace):
         """
         return await self._door.call(
             "uploads.create_many",
-            {"uploads": rows_of(uploads)},
+            {"uploads": rows_of(uploads), "batch_size": batch_size},
             items("results", BatchResult),
             timeout,
             max_attempts,

@@ -174,6 +174,7 @@ class Uploads(_Namespace):
         self,
         uploads: Iterable[UploadRow | Mapping[str, Any]],
         *,
+        batch_size: int = 100,
         progress: Progress | None = None,
         idempotency_key: str | None = None,
         timeout: float | None = None,
@@ -183,6 +184,8 @@ class Uploads(_Namespace):
 
         uploads: rows with the fields of ``create``, from a list or any iterable. Each may have its
             own ``idempotency_key``.
+        batch_size: rows in one request, 1 to 1000. With 1 each row is a request of its own, a few
+            at once.
         progress: called with (done, total) rows.
         idempotency_key: the keys of the rows become ``<key>-<row number>``, so that the whole call
             may be repeated, by another process too, and stores nothing twice.
@@ -191,7 +194,7 @@ class Uploads(_Namespace):
         """
         return self._door.call(
             "uploads.create_many",
-            {"uploads": rows_of(uploads)},
+            {"uploads": rows_of(uploads), "batch_size": batch_size},
             items("results", BatchResult),
             timeout,
             max_attempts,
