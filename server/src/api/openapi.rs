@@ -1,10 +1,8 @@
 //! The description of the API, made from the handlers.
 
-use multi_upload_wire::{ErrorCode, ErrorInfo, REGISTRY};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{OpenApi as Document, RefOr, Schema};
-use utoipa::{Modify, OpenApi, ToResponse};
+use multi_upload_wire::{ErrorInfo, REGISTRY};
+use serde_json::{Value, json};
+use utoipa::{OpenApi, ToResponse};
 
 use super::{accounts, api_keys, callback, health, tus, uploads};
 
@@ -46,60 +44,105 @@ pub(crate) struct Problem(ErrorInfo);
         (name = "api keys", description = "Keys for callers of this API."),
         (name = "service", description = "Health.")
     ),
-    security(("api_key" = [])),
-    modifiers(&Finish)
+    security(("api_key" = []))
 )]
 struct Api;
 
-struct Finish;
+/// The OpenAPI 3.1 document, pretty JSON with a line end. The same code gives the same text.
+#[must_use]
+pub fn openapi() -> String {
+    let mut document = serde_json::to_value(Api::openapi()).unwrap_or_default();
+    finish(&mut document);
+    // Links between Rust items mean nothing to a reader of the document.
+    let mut text = serde_json::to_string_pretty(&document)
+        .unwrap_or_default()
+        .replace("[`", "`")
+        .replace("`]", "`")
+        .replace("CreateUpload::", "CreateUpload.");
+    text.push('\n');
+    text
+}
 
-impl Modify for Finish {
-    fn modify(&self, document: &mut Document) {
-        env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme(
-            "api_key",
-            SecurityScheme::Http(
-                HttpBuilder::new()
-                    .scheme(HttpAuthScheme::Bearer)
-                    .description(Some(
-                        "`mu_live_…` sees real accounts, `mu_test_…` sandbox accounts.",
-                    ))
-                    .build(),
-            ),
-        );
-        let codes = ObjectBuilder::new()
-            .schema_type(Type::String)
-            .description(Some(
-                "Stable codes. New ones may come with any version: fall back to `category`.",
-            ))
-            .enum_values(Some(REGISTRY.iter().map(|entry| entry.name)))
-            .examples([serde_json::Value::from(
-                ErrorCode::ValidationFailed.as_str(),
-            )])
-            .build();
-        components
-            .schemas
-            .insert("ErrorCode".to_owned(), RefOr::T(Schema::Object(codes)));
+/// What the attributes on types and handlers cannot say.
+fn finish(document: &mut Value) {
+    document["info"]["version"] = json!(env!("CARGO_PKG_VERSION"));
+    document["components"]["securitySchemes"] = json!({"api_key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "`mu_live_…` sees real accounts, `mu_test_…` sandbox accounts."
+    }});
+    let schemas = &mut document["components"]["schemas"];
+    let codes: Vec<&str> = REGISTRY.iter().map(|entry| entry.name).collect();
+    schemas["ErrorCode"] = json!({
+        "type": "string",
+        "description": "The codes of this version. Others may come with any version: fall back to `category`.",
+        "enum": codes
+    });
+    schemas["ErrorInfo"]["properties"]["code"] = json!({
+        "description": "Stable code.",
+        "anyOf": [{"$ref": "#/components/schemas/ErrorCode"}, {"type": "string"}]
+    });
+    schemas["UpdateUpload"] = update_upload(schemas);
+    for path in members(&mut document["paths"]) {
+        let has_id = path.0.contains('{');
+        for (_, operation) in members(path.1) {
+            refusals(operation, has_id);
+        }
     }
 }
 
-/// The OpenAPI 3.1 document, pretty JSON with a line end. The same code gives the same text.
-///
-/// # Panics
-/// Never: the document is plain data.
-#[must_use]
-pub fn openapi() -> String {
-    let mut text = Api::openapi().to_pretty_json().unwrap_or_default();
-    text.push('\n');
-    text
+/// Every field of a new upload but the fixed ones, and the version.
+fn update_upload(schemas: &Value) -> Value {
+    let before = &schemas["UpdateUpload"];
+    let mut properties = before["allOf"][1]["properties"].clone();
+    for (name, schema) in schemas["CreateUpload"]["properties"]
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
+        if !matches!(name.as_str(), "accounts" | "dry_run") {
+            properties[name] = schema.clone();
+        }
+    }
+    json!({
+        "type": "object",
+        "description": before["description"],
+        "properties": properties
+    })
+}
+
+/// Names the statuses that an operation can refuse with.
+fn refusals(operation: &mut Value, has_id: bool) {
+    let is_guarded = operation.get("security").is_none();
+    let has_body = operation.get("requestBody").is_some();
+    let has_parameters = operation.get("parameters").is_some();
+    let responses = &mut operation["responses"];
+    for (status, applies) in [
+        ("400", has_body),
+        ("401", is_guarded),
+        ("403", is_guarded),
+        ("404", has_id && is_guarded),
+        ("413", has_body),
+        ("415", has_body),
+        ("422", is_guarded && (has_body || has_parameters)),
+        ("503", is_guarded),
+    ] {
+        if applies && responses.get(status).is_none() {
+            responses[status] = json!({"$ref": "#/components/responses/Problem"});
+        }
+    }
+    if let Some(object) = responses.as_object_mut() {
+        object.sort_keys();
+    }
+}
+
+fn members(value: &mut Value) -> impl Iterator<Item = (&String, &mut Value)> {
+    value.as_object_mut().into_iter().flatten()
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-
-    use serde_json::Value;
 
     use super::*;
 

@@ -53,7 +53,11 @@ pub(crate) async fn options() -> Response {
     ),
     request_body(content = Vec<u8>, content_type = "application/offset+octet-stream", description = "Nothing, or the first piece."),
     responses(
-        (status = 201, description = "`Location` names the file, `Upload-Offset` says how much of it has arrived, `Upload-Expires` until when the rest may follow."),
+        (status = 201, description = "Begun, or complete.", headers(
+            ("Location" = String, description = "`/v1/media/{id}`"),
+            ("Upload-Offset" = u64, description = "How much of it has arrived."),
+            ("Upload-Expires" = String, description = "Until when the rest may follow.")
+        )),
         (status = "default", response = crate::api::openapi::Problem)
     )
 )]

@@ -20,6 +20,7 @@ use multi_upload_platforms::MediaSource;
 use multi_upload_wire::{ErrorCode, ErrorInfo};
 use sha2::{Digest, Sha256};
 
+use recognise::{Facts, Fault};
 pub(crate) use refusals::refusals;
 
 use crate::clock::Clock;
@@ -256,13 +257,23 @@ impl Library {
         let from = self.0.incoming.join(&row.id);
         let path = from.clone();
         let facts = on_disk(move || facts(&path)).await?;
-        let Some((facts, sha256)) = facts else {
-            self.0.store.delete_media(&row.owner, &row.id).await?;
-            remove(&from);
-            return Err(ErrorInfo::new(
-                ErrorCode::MediaTypeUnsupported,
-                "the content is not a JPEG, PNG or WebP image; nothing was kept",
-            ));
+        let (facts, sha256) = match facts {
+            Ok(facts) => facts,
+            Err(fault) => {
+                self.0.store.delete_media(&row.owner, &row.id).await?;
+                remove(&from);
+                return Err(ErrorInfo::new(
+                    ErrorCode::MediaTypeUnsupported,
+                    match fault {
+                        Fault::Unknown => {
+                            "the content is not a JPEG, PNG or WebP image; nothing was kept"
+                        }
+                        Fault::CutOff => {
+                            "the image is cut off: its end is missing; nothing was kept"
+                        }
+                    },
+                ));
+            }
         };
         let (to, folder) = (self.0.files.join(&row.id), self.0.files.clone());
         on_disk(move || {
@@ -366,7 +377,7 @@ async fn on_disk<T: Send + 'static>(
 }
 
 /// Kind, pixels and hash of a complete file.
-fn facts(path: &Path) -> std::io::Result<Option<(recognise::Facts, String)>> {
+fn facts(path: &Path) -> std::io::Result<Result<(Facts, String), Fault>> {
     let mut content = Vec::new();
     std::fs::File::open(path)?
         .take(MAX_IMAGE_BYTES + 1)

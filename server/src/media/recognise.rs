@@ -11,19 +11,48 @@ pub(super) struct Facts {
     pub(super) height: u32,
 }
 
-/// The facts of an image of a known type whose header can be read.
-pub(super) fn image(content: &[u8]) -> Option<Facts> {
-    let content_type = content_type(content)?;
-    let size = imagesize::blob_size(content).ok()?;
-    let (width, height) = (
-        u32::try_from(size.width).ok()?,
-        u32::try_from(size.height).ok()?,
-    );
-    (width > 0 && height > 0).then_some(Facts {
+/// Why a file is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is not a JPEG, PNG or WebP image, or its header cannot be read.
+    Unknown,
+    /// It begins like one but its end is missing.
+    CutOff,
+}
+
+/// The facts of an image of a known type that is whole, as far as its header and end tell.
+pub(super) fn image(content: &[u8]) -> Result<Facts, Fault> {
+    let content_type = content_type(content).ok_or(Fault::Unknown)?;
+    let size = imagesize::blob_size(content).map_err(|_| Fault::Unknown)?;
+    let side = |pixels: usize| u32::try_from(pixels).ok().filter(|pixels| *pixels > 0);
+    let (Some(width), Some(height)) = (side(size.width), side(size.height)) else {
+        return Err(Fault::Unknown);
+    };
+    let is_whole = match content_type {
+        "image/jpeg" => ends_with_marker(content, &[0xFF, 0xD9]),
+        "image/png" => ends_with_marker(content, b"IEND"),
+        // RIFF says its own length, which does not count its first eight bytes.
+        _ => content
+            .get(4..8)
+            .and_then(|bytes| bytes.try_into().ok())
+            .is_some_and(|bytes| u32::from_le_bytes(bytes) as usize + 8 <= content.len()),
+    };
+    if !is_whole {
+        return Err(Fault::CutOff);
+    }
+    Ok(Facts {
         content_type,
         width,
         height,
     })
+}
+
+/// Is the marker there? Looked for from the end, since some programs append data of their own.
+fn ends_with_marker(content: &[u8], marker: &[u8]) -> bool {
+    content
+        .windows(marker.len())
+        .rev()
+        .any(|window| window == marker)
 }
 
 fn content_type(content: &[u8]) -> Option<&'static str> {
@@ -42,14 +71,14 @@ fn content_type(content: &[u8]) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    /// A PNG header of 3 x 2 pixels: signature and the IHDR chunk.
-    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x03\0\0\0\x02\x08\x02\0\0\0";
+    /// A PNG header of 3 x 2 pixels and its end: signature, the IHDR chunk, the name of the last chunk.
+    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x03\0\0\0\x02\x08\x02\0\0\0IEND";
 
     #[test]
     fn an_image_is_known_by_its_content() {
         assert_eq!(
             image(PNG),
-            Some(Facts {
+            Ok(Facts {
                 content_type: "image/png",
                 width: 3,
                 height: 2
@@ -58,12 +87,25 @@ mod tests {
     }
 
     #[test]
+    fn an_image_without_its_end_is_cut_off() {
+        assert_eq!(image(&PNG[..PNG.len() - 1]), Err(Fault::CutOff));
+        let mut webp = b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\x3f\0\0\x2f\0\0".to_vec();
+        assert_eq!(image(&webp).map(|facts| facts.width), Ok(64));
+        webp[4] += 1;
+        assert_eq!(image(&webp), Err(Fault::CutOff));
+    }
+
+    #[test]
     fn what_only_begins_like_an_image_is_none() {
-        assert_eq!(image(&PNG[..8]), None);
-        assert_eq!(image(b"\xFF\xD8\xFF"), None);
-        assert_eq!(image(b"RIFF\0\0\0\0WEBP"), None);
-        assert_eq!(image(b"GIF89a\x01\0\x01\0"), None);
-        assert_eq!(image(b"<svg/>"), None);
-        assert_eq!(image(b""), None);
+        for content in [
+            &PNG[..8],
+            b"\xFF\xD8\xFF",
+            b"RIFF\0\0\0\0WEBP",
+            b"GIF89a\x01\0\x01\0",
+            b"<svg/>",
+            b"",
+        ] {
+            assert_eq!(image(content), Err(Fault::Unknown), "{content:?}");
+        }
     }
 }

@@ -226,6 +226,11 @@ impl Service {
             if now["status"] == status || now["targets"][0]["status"] == status {
                 return now;
             }
+            let ended = ["published", "partial", "failed", "canceled", "missed"];
+            assert!(
+                !ended.iter().any(|end| now["status"] == *end),
+                "{id} ended: {now}"
+            );
             let news = self
                 .get(&format!("/v1/changes?since={cursor}&wait=10"))
                 .await;

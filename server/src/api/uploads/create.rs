@@ -31,7 +31,11 @@ const MAX_ROWS: usize = 1_000;
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters. The same key with the same body gives the first answer again; kept 7 days.")),
     request_body = CreateUpload,
     responses(
-        (status = 202, description = "Stored; `Location` names it. A repeated key answers with `Idempotency-Replayed: true`.", body = Upload),
+        (status = 202, description = "Stored.", body = Upload, headers(
+            ("Location" = String, description = "`/v1/uploads/{id}`"),
+            ("Idempotency-Replayed" = String, description = "`true` when the key had been answered before."),
+            ("X-Request-Id" = String, description = "On every answer: id of the request in the service's log.")
+        )),
         (status = 200, description = "With `dry_run`: what would be stored.", body = Validation),
         (status = "default", response = crate::api::openapi::Problem)
     )
@@ -73,7 +77,10 @@ pub(crate) async fn create(
     params(("Idempotency-Key" = Option<String>, Header, description = "As in `POST /v1/uploads`.")),
     request_body = CreateUpload,
     responses(
-        (status = 202, description = "Stored; `Location` names it.", body = Upload),
+        (status = 202, description = "Stored.", body = Upload, headers(
+            ("Location" = String, description = "`/v1/uploads/{id}`"),
+            ("Idempotency-Replayed" = String, description = "`true` when the key had been answered before.")
+        )),
         (status = 200, description = "With `dry_run`: what would be stored.", body = Validation),
         (status = "default", response = crate::api::openapi::Problem)
     )
