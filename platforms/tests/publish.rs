@@ -167,12 +167,12 @@ async fn a_local_file_becomes_a_pin() {
 async fn a_file_of_several_megabytes_goes_through() {
     let fake = Fake::start().await;
     let mut image = png(1_000, 1_500);
-    image.resize(8 * 1024 * 1024, 7);
+    image.resize(2 * 1024 * 1024, 7);
     let content = file(pin(EMPTY_BOARD, "Large"), &image, "image/png");
     applied(&fake.publish_with(&content, image.clone()).await);
     assert_eq!(
         fake.sandbox.ledger().pins[0].media[0].bytes,
-        Some(8 * 1024 * 1024)
+        Some(2 * 1024 * 1024)
     );
 }
 
@@ -459,4 +459,30 @@ async fn a_look_does_not_depend_on_the_order() {
     });
     let look = fake.platform.look(&fake.token, &content).await.unwrap();
     assert_eq!(look.posts.iter().filter(|post| post.matches).count(), 2);
+}
+
+#[tokio::test]
+async fn a_pin_that_two_pages_show_is_one_pin() {
+    let fake = Fake::start().await;
+    let list = "/v5/boards/*/pins";
+    fake.faults([
+        Fault::on(
+            "GET",
+            list,
+            answer(200, json!({"items": [{"id": "1"}], "bookmark": "b"})),
+        ),
+        Fault::on(
+            "GET",
+            list,
+            answer(200, json!({"items": [{"id": "1"}, {"id": "2"}]})),
+        )
+        .nth(2),
+    ]);
+    let look = fake
+        .platform
+        .look(&fake.token, &pin(BOARD, "Cake"))
+        .await
+        .unwrap();
+    let ids: Vec<_> = look.posts.iter().map(|post| post.id.as_str()).collect();
+    assert_eq!((ids, look.complete), (vec!["1", "2"], true));
 }

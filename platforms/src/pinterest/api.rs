@@ -281,3 +281,31 @@ fn root_cause(error: &reqwest::Error) -> String {
         |cause| super::redact::clean(&cause.to_string()),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is the failure")]
+    use super::*;
+
+    #[test]
+    fn nothing_prints_a_token() {
+        let value = bearer("pina_secret").unwrap();
+        assert_eq!(value.as_bytes(), b"Bearer pina_secret");
+        assert!(value.is_sensitive() && !format!("{value:?}").contains("secret"));
+    }
+
+    #[test]
+    fn paths_are_appended_to_any_base() {
+        for (base, expected) in [
+            ("https://a.example/v5", "https://a.example/v5/boards/1/pins"),
+            (
+                "https://a.example/v5/",
+                "https://a.example/v5/boards/1/pins",
+            ),
+            ("https://a.example", "https://a.example/boards/1/pins"),
+        ] {
+            let url = endpoint(&Url::parse(base).unwrap(), &["boards", "1", "pins"]);
+            assert_eq!(url.as_str(), expected);
+        }
+    }
+}

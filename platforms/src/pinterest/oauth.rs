@@ -38,19 +38,24 @@ pub(super) fn authorize_url(page: &Url, app_id: &str, request: &AuthorizeRequest
     url.into()
 }
 
-/// Trades a code. `continuous_refresh` matters only for apps made before 2025-09-25 and harms no other.
+/// `continuous_refresh` matters only for apps made before 2025-09-25 and harms no other.
+const fn code_form<'a>(code: &'a str, redirect_uri: &'a str) -> [(&'static str, &'a str); 4] {
+    [
+        ("grant_type", "authorization_code"),
+        ("code", code),
+        ("redirect_uri", redirect_uri),
+        ("continuous_refresh", "true"),
+    ]
+}
+
+/// Trades a code.
 pub(super) async fn exchange_code(
     api: &Api,
     settings: &PinterestSettings,
     code: &str,
     redirect_uri: &str,
 ) -> Result<TokenSet, PlatformError> {
-    let form = [
-        ("grant_type", "authorization_code"),
-        ("code", code),
-        ("redirect_uri", redirect_uri),
-        ("continuous_refresh", "true"),
-    ];
+    let form = code_form(code, redirect_uri);
     ask(api, settings, &form, |error| {
         error.class = FailureClass::Rejected;
         error.info = reworded(
@@ -204,6 +209,11 @@ mod tests {
             pairs,
             expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
         );
+    }
+
+    #[test]
+    fn a_code_is_traded_for_tokens_that_can_be_renewed_without_end() {
+        assert!(code_form("c", "r").contains(&("continuous_refresh", "true")));
     }
 
     #[test]
