@@ -25,6 +25,7 @@ export const {
   QuotaError,
   RateLimitError,
   ServerError,
+  Service,
   TimeoutError,
   Uploads,
   ValidationError,

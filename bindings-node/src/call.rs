@@ -90,8 +90,9 @@ pub(crate) fn answer(result: Result<Value, Error>) -> Value {
 }
 
 pub(crate) fn failure(error: &Error) -> Value {
-    let causes: Vec<String> = std::iter::successors(std::error::Error::source(error), |cause| cause.source())
-        .map(ToString::to_string)
-        .collect();
+    let causes: Vec<String> =
+        std::iter::successors(std::error::Error::source(error), |cause| cause.source())
+            .map(ToString::to_string)
+            .collect();
     json!({"error": error.info(), "causes": causes})
 }

@@ -28,6 +28,8 @@ pub struct HttpSettings {
     pub max_attempts: Option<u32>,
     /// First wait before a repetition.
     pub retry_base_delay_ms: Option<f64>,
+    /// Longest wait before a repetition.
+    pub retry_max_delay_ms: Option<f64>,
     /// Whether waits are spread at random.
     pub retry_jitter: Option<bool>,
 }
@@ -52,9 +54,16 @@ impl NativeClient {
 
     /// A client with the whole engine inside this process, or `{"error": …}`.
     #[napi]
-    pub async fn local(path: String, sandbox: bool, listen: Option<String>) -> Either<NativeClient, Value> {
+    pub async fn local(
+        path: String,
+        sandbox: bool,
+        listen: Option<String>,
+    ) -> Either<NativeClient, Value> {
         match start(path, sandbox, listen).await {
-            Ok(local) => Either::A(Self { core: local.client.clone(), local: Some(Arc::new(local)) }),
+            Ok(local) => Either::A(Self {
+                core: local.client.clone(),
+                local: Some(Arc::new(local)),
+            }),
             Err(error) => Either::B(failure(&error)),
         }
     }
@@ -62,7 +71,9 @@ impl NativeClient {
     /// Where the sandbox of a local engine listens.
     #[napi(getter)]
     pub fn sandbox_url(&self) -> Option<String> {
-        self.local.as_ref().and_then(|local| local.sandbox_url.clone())
+        self.local
+            .as_ref()
+            .and_then(|local| local.sandbox_url.clone())
     }
 
     /// Runs an operation: `{"ok": …}` or `{"error": …}`.
@@ -76,7 +87,11 @@ impl NativeClient {
         progress: Option<Observer>,
         attempt: Option<Observer>,
     ) -> Value {
-        answer(self.core.call(&op, args, options(settings, cancel, progress, attempt)).await)
+        answer(
+            self.core
+                .call(&op, args, options(settings, cancel, progress, attempt))
+                .await,
+        )
     }
 
     /// Stores a file from memory.
@@ -91,7 +106,13 @@ impl NativeClient {
     ) -> Value {
         let input = MediaInput::Bytes(Vec::from(bytes).into());
         let options = options(settings, cancel, progress, attempt);
-        answer(self.core.media().upload(input, options).await.map(|media| json!(media)))
+        answer(
+            self.core
+                .media()
+                .upload(input, &options)
+                .await
+                .map(|media| json!(media)),
+        )
     }
 
     /// Runs an operation that gives many items.
@@ -104,8 +125,13 @@ impl NativeClient {
         cancel: Option<&CancelToken>,
     ) -> NativeStream {
         let cancel = cancel.cloned().unwrap_or_default();
-        let items = self.core.stream(&op, args, options(settings, Some(&cancel), None, None));
-        NativeStream { items: Arc::new(Mutex::new(items)), cancel }
+        let items = self
+            .core
+            .stream(&op, args, options(settings, Some(&cancel), None, None));
+        NativeStream {
+            items: Arc::new(Mutex::new(items)),
+            cancel,
+        }
     }
 
     /// Stops a local engine; armed sends are finished first.
@@ -140,13 +166,7 @@ impl NativeStream {
 }
 
 fn http_options(settings: HttpSettings) -> Result<ClientOptions, Error> {
-    let mut options = match (settings.url, settings.key) {
-        (Some(url), Some(key)) => ClientOptions::new(url, key),
-        (url, key) => {
-            let known = ClientOptions::from_env()?;
-            ClientOptions::new(url.unwrap_or(known.url), key.unwrap_or(known.api_key))
-        }
-    };
+    let mut options = ClientOptions::given_or_env(settings.url, settings.key)?;
     if let Some(timeout) = settings.timeout_ms.and_then(milliseconds) {
         options.timeout = timeout;
     }
@@ -159,6 +179,9 @@ fn http_options(settings: HttpSettings) -> Result<ClientOptions, Error> {
     if let Some(delay) = settings.retry_base_delay_ms.and_then(milliseconds) {
         options.retry.base_delay = delay;
     }
+    if let Some(cap) = settings.retry_max_delay_ms.and_then(milliseconds) {
+        options.retry.cap = cap;
+    }
     if let Some(jitter) = settings.retry_jitter {
         options.retry.jitter = jitter;
     }
@@ -166,8 +189,20 @@ fn http_options(settings: HttpSettings) -> Result<ClientOptions, Error> {
 }
 
 async fn start(path: String, sandbox: bool, listen: Option<String>) -> Result<Local, Error> {
-    let listen = listen.map(|address| address.parse()).transpose().map_err(|_| {
-        Error::from(ErrorInfo::new(ErrorCode::ConfigInvalid, "`listen` is not an address such as 127.0.0.1:8787"))
-    })?;
-    Local::start(LocalOptions { path: path.into(), sandbox, listen }).await.map_err(Error::from)
+    let listen = listen
+        .map(|address| address.parse())
+        .transpose()
+        .map_err(|_| {
+            Error::from(ErrorInfo::new(
+                ErrorCode::ConfigInvalid,
+                "`listen` is not an address such as 127.0.0.1:8787",
+            ))
+        })?;
+    Local::start(LocalOptions {
+        path: path.into(),
+        sandbox,
+        listen,
+    })
+    .await
+    .map_err(Error::from)
 }

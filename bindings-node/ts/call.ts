@@ -1,5 +1,7 @@
 /** One way into the native library: options in, answers out, errors thrown with the caller's stack. */
 
+import { defaultMaxListeners, getMaxListeners, setMaxListeners } from "node:events";
+
 import { toWire, fromWire } from "./convert";
 import { errorFrom } from "./errors";
 import { loadNative, type NativeAnswer, type NativeClient, type NativeSettings, type NativeToken } from "./native";
@@ -53,6 +55,7 @@ export async function* items<T>(client: NativeClient, op: string, args: object, 
   const { signal } = options;
   signal?.throwIfAborted();
   const token = new (loadNative().CancelToken)();
+  expectMany(signal);
   const stream = client.stream(op, toWire(args), settings(options), token);
   const abort = (): void => token.cancel();
   signal?.addEventListener("abort", abort, { once: true });
@@ -91,6 +94,7 @@ async function run<T>(options: ProgressOptions, send: Send): Promise<T> {
         token.cancel();
       }
     });
+  expectMany(signal);
   signal?.addEventListener("abort", abort, { once: true });
   try {
     const answer = await send(token, guard(onProgress), guard(onAttempt));
@@ -103,10 +107,20 @@ async function run<T>(options: ProgressOptions, send: Send): Promise<T> {
 
 export function unwrap<T>(answer: NativeAnswer, signal?: AbortSignal): T {
   if (answer.error) {
-    if (signal?.aborted && answer.error["code"] === "CANCELLED") throw signal.reason;
+    // A reason that the caller gave comes back as it is; the default one says less than our own error.
+    if (signal?.aborted && answer.error["code"] === "CANCELLED" && !isDefaultReason(signal.reason)) throw signal.reason;
     throw errorFrom(answer.error, answer.causes);
   }
   return fromWire(answer.ok) as T;
+}
+
+/** One signal for hundreds of calls at once is normal here, not a leak to warn of; a limit set by the user stays. */
+function expectMany(signal: AbortSignal | undefined): void {
+  if (signal && getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(0, signal);
+}
+
+function isDefaultReason(reason: unknown): boolean {
+  return reason instanceof DOMException && reason.name === "AbortError";
 }
 
 function settings(options: CallOptions): NativeSettings {

@@ -12,6 +12,7 @@ import type {
   CreateUpload,
   CreateUploadRow,
   CreatedApiKey,
+  Health,
   Media,
   Section,
   Upload,
@@ -31,6 +32,8 @@ export interface ClientOptions {
   maxAttempts?: number;
   /** First wait before a repetition. Default 50. */
   retryBaseDelayMs?: number;
+  /** Longest wait before a repetition that the client chooses itself. Default 20,000. */
+  retryMaxDelayMs?: number;
   /** Whether waits are spread at random. Default true. */
   retryJitter?: boolean;
 }
@@ -57,6 +60,12 @@ export interface UploadFilter {
   limit?: number;
 }
 
+/** Options of `createMany`. */
+export interface BatchOptions extends ProgressOptions {
+  /** Rows in one request, 1 to 1,000; default 100. With 1 each row is a request of its own, a few at once. */
+  batchSize?: number;
+}
+
 type Changes = Partial<Omit<CreateUpload, "accounts">> & { version?: number };
 
 /** A client of multi-upload. */
@@ -72,6 +81,8 @@ export class Client {
   readonly media: MediaFiles;
   /** API keys; needs a key with the scope `admin`. */
   readonly apiKeys: ApiKeys;
+  /** The service itself. */
+  readonly service: Service;
 
   /** A client over HTTP. Without arguments `MULTI_UPLOAD_URL` and `MULTI_UPLOAD_API_KEY` are used. */
   constructor(url?: string, key?: string, options?: ClientOptions);
@@ -84,6 +95,7 @@ export class Client {
     this.accounts = new Accounts(this.#native);
     this.media = new MediaFiles(this.#native);
     this.apiKeys = new ApiKeys(this.#native);
+    this.service = new Service(this.#native);
   }
 
   /** The whole engine inside this process, on a data folder. It publishes while the process lives. */
@@ -123,8 +135,9 @@ export class Uploads extends Namespace {
   }
 
   /** Stores many, 100 in a request; one result or error for each row, in order. */
-  async createMany(uploads: Iterable<CreateUploadRow>, options?: ProgressOptions): Promise<BatchResult[]> {
-    const { results } = await call<{ results: BatchResult[] }>(this.native, "uploads.create_many", { uploads: [...uploads] }, options);
+  async createMany(uploads: Iterable<CreateUploadRow>, options: BatchOptions = {}): Promise<BatchResult[]> {
+    const args = { uploads: [...uploads], batchSize: options.batchSize };
+    const { results } = await call<{ results: BatchResult[] }>(this.native, "uploads.create_many", args, options);
     return results;
   }
 
@@ -233,14 +246,19 @@ export class Accounts extends Namespace {
    */
   async connect(platform: string, options: CallOptions & { open?: (url: string) => unknown } = {}): Promise<Account> {
     const { open = openBrowser, ...rest } = options;
-    const session = await this.begin(platform, undefined, rest);
+    const session = await this.startConnection(platform, undefined, rest);
     await open(session.authorizeUrl);
-    return call(this.native, "accounts.wait_connected", { id: session.id }, { timeoutMs: 300_000, ...rest });
+    return this.waitConnected(session.id, { timeoutMs: 300_000, ...rest });
   }
 
   /** Begins a connection without waiting: for services with their own pages. */
-  begin(platform: string, returnUrl?: string, options?: CallOptions): Promise<ConnectSession> {
+  startConnection(platform: string, returnUrl?: string, options?: CallOptions): Promise<ConnectSession> {
     return call(this.native, "accounts.connect", { platform, returnUrl }, options);
+  }
+
+  /** Waits until a connection has ended; its error is thrown. */
+  waitConnected(id: string, options?: CallOptions): Promise<Account> {
+    return call(this.native, "accounts.wait_connected", { id }, options);
   }
 
   /** What became of a connection. */
@@ -282,6 +300,14 @@ export class ApiKeys extends Namespace {
   /** Makes a key invalid at once. */
   async revoke(id: string, options?: CallOptions): Promise<void> {
     await call(this.native, "api_keys.revoke", { id }, options);
+  }
+}
+
+/** The service itself. */
+export class Service extends Namespace {
+  /** Whether it answers, and its version. */
+  health(options?: CallOptions): Promise<Health> {
+    return call(this.native, "service.health", {}, options);
   }
 }
 

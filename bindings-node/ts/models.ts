@@ -201,3 +201,8 @@ export interface CreatedApiKey {
   scopes: string[];
   accounts: string[] | null;
 }
+
+export interface Health {
+  status: OpenWord<"ok">;
+  version: string;
+}

@@ -41,6 +41,7 @@ export interface HttpSettings {
   attemptTimeoutMs?: number;
   maxAttempts?: number;
   retryBaseDelayMs?: number;
+  retryMaxDelayMs?: number;
   retryJitter?: boolean;
 }
 
