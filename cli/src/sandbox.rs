@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::args;
 use crate::output::Output;
 use crate::serve::{bind, start_log};
-use crate::signals;
+use crate::signals::Signals;
 
 /// A fresh fake platform.
 pub(crate) fn new(auto_approve: bool) -> Sandbox {
@@ -37,6 +37,7 @@ pub(crate) async fn run(args: args::Sandbox, output: Output) -> Result<i32, Erro
     let (listener, url) = bind(args.listen, "--listen or MULTI_UPLOAD_SANDBOX_LISTEN").await?;
     let stop = CancellationToken::new();
     let serving = tokio::spawn(new(args.auto_approve).serve(listener, stop.clone()));
+    let mut signals = Signals::listen();
     output.result(&json!({ "event": "ready", "url": url }), || {
         [
             format!("sandbox    {url}"),
@@ -49,7 +50,7 @@ pub(crate) async fn run(args: args::Sandbox, output: Output) -> Result<i32, Erro
         ]
         .join("\n")
     });
-    signals::stop().await;
+    signals.next().await;
     stop.cancel();
     // Serving ends with the token; a failure before was logged.
     let _ = serving.await;

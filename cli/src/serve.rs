@@ -14,7 +14,8 @@ use tracing_subscriber::EnvFilter;
 use crate::args::{self, LogFormat};
 use crate::http::{self, Gate};
 use crate::output::Output;
-use crate::{sandbox, signals};
+use crate::sandbox;
+use crate::signals::Signals;
 
 /// Where the sandbox is mounted.
 const SANDBOX_PATH: &str = "/sandbox";
@@ -36,6 +37,7 @@ pub(crate) async fn run(args: args::Serve, output: Output) -> Result<i32, ErrorI
     }
     let stop = CancellationToken::new();
     let serving = tokio::spawn(http::serve(listener, router, stop.clone()));
+    let mut signals = Signals::listen();
     announce(
         output,
         &args,
@@ -44,7 +46,7 @@ pub(crate) async fn run(args: args::Serve, output: Output) -> Result<i32, ErrorI
         engine.admin_key_created(),
     );
 
-    signals::stop().await;
+    signals.next().await;
     if !output.is_json() {
         output.note("stopping; a second signal ends it at once");
     }
@@ -57,7 +59,7 @@ pub(crate) async fn run(args: args::Serve, output: Output) -> Result<i32, ErrorI
     };
     tokio::select! {
         () = shutdown => Ok(0),
-        Some(()) = signals::stop() => {
+        () = signals.next() => {
             output.note("stopped at once; the next start checks what was under way");
             Ok(1)
         }

@@ -267,3 +267,30 @@ fn what_was_scheduled_goes_on_after_a_restart() {
     assert_eq!(service.stop(), Some(0));
     assert_eq!(sandbox.stop(), Some(0));
 }
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let folder = Folder::new("twice");
+    let mut command = serve(&folder.path("data"));
+    command.arg("--sandbox");
+    let service = Served::start(command);
+    let url = service.text("url");
+    let key = service.ready["admin_key"]["key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    // Keeps the service from ending by itself right away.
+    let held = support::hold(&url, &key);
+    service.signal("TERM");
+    // Refused requests show that the first signal has arrived.
+    let refused = loop {
+        let (status, _, body) = get(&format!("{url}/healthz"));
+        if status != 200 {
+            break body;
+        }
+    };
+    let refused: Value = serde_json::from_str(&refused).unwrap();
+    assert_eq!(refused["code"], "SHUTTING_DOWN", "{refused}");
+    assert_eq!(service.stop(), Some(1));
+    drop(held);
+}

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::args;
-use crate::signals;
+use crate::signals::Signals;
 
 /// A client whose calls end when the user presses Ctrl-C.
 pub(super) struct Service {
@@ -28,10 +28,10 @@ impl Service {
         let client = Client::http(ClientOptions::new(&args.url, key))?;
         let options = CallOptions::default();
         let cancel = options.cancel.clone();
+        let mut signals = Signals::listen();
         tokio::spawn(async move {
-            if signals::stop().await.is_some() {
-                cancel.cancel();
-            }
+            signals.next().await;
+            cancel.cancel();
         });
         Ok(Self { client, options })
     }

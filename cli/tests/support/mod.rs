@@ -200,3 +200,19 @@ pub(crate) fn write_picture(path: &Path) {
         .collect();
     std::fs::write(path, bytes).unwrap();
 }
+
+/// A request that the service has begun to read and whose body never comes.
+pub(crate) fn hold(url: &str, key: &str) -> TcpStream {
+    let host = url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(
+        stream,
+        "POST /v1/uploads HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n\
+         Content-Type: application/json\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n"
+    )
+    .unwrap();
+    let mut line = String::new();
+    BufReader::new(&stream).read_line(&mut line).unwrap();
+    assert_eq!(line, "HTTP/1.1 100 Continue\r\n");
+    stream
+}
