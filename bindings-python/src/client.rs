@@ -11,8 +11,8 @@ use multi_upload_core::{CallOptions, ClientOptions, ItemStream, MediaInput};
 use multi_upload_wire::{ErrorCode, ErrorInfo};
 use pyo3::exceptions::{PyStopAsyncIteration, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::{PyTraverseError, PyVisit};
 use pyo3::types::{PyBytes, PyDict};
+use pyo3::{PyTraverseError, PyVisit};
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -94,15 +94,15 @@ impl Client {
     /// A client over HTTP. What is absent comes from `MULTI_UPLOAD_URL` and `MULTI_UPLOAD_API_KEY`.
     #[staticmethod]
     #[pyo3(signature = (url, key, options))]
-    fn http(py: Python<'_>, url: Option<String>, key: Option<String>, options: &Bound<'_, PyDict>) -> PyResult<Self> {
+    fn http(
+        py: Python<'_>,
+        url: Option<String>,
+        key: Option<String>,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<Self> {
         let process = open(py, std::process::id())?;
-        let mut settings = match (url, key) {
-            (Some(url), Some(key)) => ClientOptions::new(url, key),
-            (url, key) => {
-                let known = ClientOptions::from_env().map_err(|failure| error::from_error(py, &failure))?;
-                ClientOptions::new(url.unwrap_or(known.url), key.unwrap_or(known.api_key))
-            }
-        };
+        let mut settings = ClientOptions::given_or_env(url, key)
+            .map_err(|failure| error::from_error(py, &failure))?;
         let seconds = |name: &str, field: &mut Duration| -> PyResult<()> {
             if let Some(given) = duration(options, name)? {
                 *field = given;
@@ -119,20 +119,32 @@ impl Client {
         if let Some(jitter) = options.get_item("retry_jitter")? {
             settings.retry.jitter = jitter.extract()?;
         }
-        let core = core::Client::http(settings).map_err(|failure| error::from_error(py, &failure))?;
+        let core =
+            core::Client::http(settings).map_err(|failure| error::from_error(py, &failure))?;
         Ok(Self::new(process, core, None))
     }
 
     /// A client with the whole engine inside this process, on a data folder.
     #[staticmethod]
-    fn local(py: Python<'_>, path: PathBuf, sandbox: bool, listen: Option<String>) -> PyResult<Self> {
+    fn local(
+        py: Python<'_>,
+        path: PathBuf,
+        sandbox: bool,
+        listen: Option<String>,
+    ) -> PyResult<Self> {
         let process = open(py, std::process::id())?;
         let listen = listen
             .map(|address| address.parse())
             .transpose()
             .map_err(|_| refuse(py, "`listen` is not an address such as 127.0.0.1:8787."))?;
-        let starting = Local::start(LocalOptions { path, sandbox, listen });
-        let local = runtime::wait(py, starting, |_, _| Ok(()))?.map_err(|info| error::from_info(py, &info))?;
+        let starting = Local::start(LocalOptions {
+            path,
+            sandbox,
+            listen,
+        });
+        let local = runtime::wait(py, starting, quietly, |started| {
+            started.map_err(|info| error::from_info(py, &info))
+        })?;
         let core = local.client.clone();
         let engine = Arc::new(Engine(local));
         process.remember(Arc::downgrade(&engine));
@@ -155,7 +167,8 @@ impl Client {
         options: &Bound<'py, PyDict>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (call, mut observer) = self.prepare(py, op, args, options)?;
-        runtime::wait(py, call, |py, finished| observer.deliver(py, finished))?.into_pyobject(py)
+        let deliver = |finished| observer.deliver(py, finished);
+        runtime::wait(py, call, deliver, |answer| answer.into_pyobject(py))
     }
 
     /// The same for asyncio.
@@ -191,7 +204,11 @@ impl Client {
     /// Cancels what runs, waits for its end and stops a local engine.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let closing = self.closing(py)?;
-        runtime::wait(py, closing, |_, _| Ok(()))
+        if process().is_left() {
+            // Leaving has closed everything; a caller's own exit hook may come after it.
+            return Ok(());
+        }
+        runtime::wait(py, closing, quietly, Ok)
     }
 
     /// The same for asyncio.
@@ -244,13 +261,18 @@ impl Client {
             Some(_) => Value::Null,
             None => to_json(args)?,
         };
-        let bytes = bytes.map(|bytes| Ok::<_, PyErr>(bytes.cast::<PyBytes>()?.as_bytes().to_vec())).transpose()?;
+        let bytes = bytes
+            .map(|bytes| Ok::<_, PyErr>(bytes.cast::<PyBytes>()?.as_bytes().to_vec()))
+            .transpose()?;
         let call = async move {
             match bytes {
-                Some(bytes) => core.media().upload(MediaInput::Bytes(bytes.into()), &settings).await.map_or_else(
-                    Answer::Failed,
-                    |media| serde_json::to_value(media).map_or(Answer::Nothing, Answer::Value),
-                ),
+                Some(bytes) => core
+                    .media()
+                    .upload(MediaInput::Bytes(bytes.into()), &settings)
+                    .await
+                    .map_or_else(Answer::Failed, |media| {
+                        serde_json::to_value(media).map_or(Answer::Nothing, Answer::Value)
+                    }),
                 None => core.call(&op, args, settings).await.into(),
             }
         };
@@ -258,9 +280,16 @@ impl Client {
     }
 
     fn closing(&self, py: Python<'_>) -> PyResult<impl Future<Output = ()> + Send + 'static> {
-        open(py, self.0.pid)?;
+        let made_here = process().made(self.0.pid);
+        made_here.map_err(|info| error::from_info(py, &info))?;
         let shared = self.0.value.as_ref();
-        let parts = shared.map(|shared| (shared.cancel.clone(), shared.calls.clone(), shared.engine.clone()));
+        let parts = shared.map(|shared| {
+            (
+                shared.cancel.clone(),
+                shared.calls.clone(),
+                shared.engine.clone(),
+            )
+        });
         Ok(async move {
             if let Some((cancel, calls, engine)) = parts {
                 cancel.cancel();
@@ -280,7 +309,11 @@ impl Drop for Client {
         if self.0.pid != std::process::id() {
             return;
         }
-        if let Some(Shared { engine: Some(engine), .. }) = self.0.value.take() {
+        if let Some(Shared {
+            engine: Some(engine),
+            ..
+        }) = self.0.value.take()
+        {
             process().spawn(async move { engine.shutdown().await });
         }
     }
@@ -289,7 +322,11 @@ impl Drop for Client {
 impl Shared {
     fn options(&self, given: &Bound<'_, PyDict>) -> PyResult<CallOptions> {
         let text = |name: &str| -> PyResult<Option<String>> {
-            given.get_item(name)?.map(|value| value.extract()).transpose().map(Option::flatten)
+            given
+                .get_item(name)?
+                .map(|value| value.extract())
+                .transpose()
+                .map(Option::flatten)
         };
         Ok(CallOptions {
             idempotency_key: text("idempotency_key")?,
@@ -323,12 +360,13 @@ impl Stream {
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let items = self.items(py)?;
         // One caller at a time, as with any iterator of Python.
-        let mut items = runtime::wait(py, items.lock_owned(), |_, _| Ok(()))?;
+        let mut items = runtime::wait(py, items.lock_owned(), quietly, Ok)?;
         let Items { items, observer } = &mut *items;
-        match runtime::wait(py, items.next(), |py, finished| observer.deliver(py, finished))? {
-            Some(item) => Answer::from(item).into_pyobject(py).map(Some),
-            None => Ok(None),
-        }
+        let deliver = |finished| observer.deliver(py, finished);
+        runtime::wait(py, items.next(), deliver, |item| {
+            item.map(|item| Answer::from(item).into_pyobject(py))
+                .transpose()
+        })
     }
 
     fn __aiter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
@@ -340,12 +378,20 @@ impl Stream {
         runtime::awaitable(py, async move {
             let mut items = items.lock_owned().await;
             let Items { items, observer } = &mut *items;
-            Ok(observer.watch(items.next()).await.map_or(Answer::End, Answer::from))
+            Ok(observer
+                .watch(items.next())
+                .await
+                .map_or(Answer::End, Answer::from))
         })
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        if let Some(items) = self.0.value.as_ref().and_then(|items| items.try_lock().ok()) {
+        if let Some(items) = self
+            .0
+            .value
+            .as_ref()
+            .and_then(|items| items.try_lock().ok())
+        {
             for callback in items.observer.held() {
                 visit.call(callback)?;
             }
@@ -357,14 +403,24 @@ impl Stream {
 impl Stream {
     fn items(&self, py: Python<'_>) -> PyResult<Arc<Mutex<Items>>> {
         open(py, self.0.pid)?;
-        self.0.value.clone().ok_or_else(|| refuse(py, "This stream is closed."))
+        self.0
+            .value
+            .clone()
+            .ok_or_else(|| refuse(py, "This stream is closed."))
     }
+}
+
+/// Nothing to do while waiting.
+fn quietly(_: bool) -> PyResult<()> {
+    Ok(())
 }
 
 /// The runtime, if an object made in this process may be used now.
 fn open(py: Python<'_>, made_in: u32) -> PyResult<&'static Process> {
     let process = process();
-    process.admit(made_in).map_err(|info| error::from_info(py, &info))?;
+    process
+        .admit(made_in)
+        .map_err(|info| error::from_info(py, &info))?;
     Ok(process)
 }
 
@@ -378,5 +434,7 @@ fn duration(options: &Bound<'_, PyDict>, name: &str) -> PyResult<Option<Duration
         return Ok(None);
     };
     let duration = Duration::try_from_secs_f64(given.extract()?);
-    duration.map(Some).map_err(|_| PyTypeError::new_err(format!("{name}: seconds from 0 on")))
+    duration
+        .map(Some)
+        .map_err(|_| PyTypeError::new_err(format!("{name}: seconds from 0 on")))
 }

@@ -31,17 +31,24 @@ fn inner(object: &Bound<'_, PyAny>, path: &mut Vec<String>) -> PyResult<Value> {
     if object.is_instance_of::<PyInt>() {
         return match object.extract::<i64>() {
             Ok(number) => Ok(number.into()),
-            Err(_) => Ok(object.extract::<u64>().map_err(|_| wrong(path, "an integer beyond 64 bits"))?.into()),
+            Err(_) => Ok(object
+                .extract::<u64>()
+                .map_err(|_| wrong(path, "an integer beyond 64 bits"))?
+                .into()),
         };
     }
     if object.is_instance_of::<PyFloat>() {
         let number = serde_json::Number::from_f64(object.extract()?);
-        return Ok(Value::Number(number.ok_or_else(|| wrong(path, "NaN or infinity"))?));
+        return Ok(Value::Number(
+            number.ok_or_else(|| wrong(path, "NaN or infinity"))?,
+        ));
     }
     if let Ok(dict) = object.cast::<PyDict>() {
         let mut map = Map::with_capacity(dict.len());
         for (key, value) in dict.iter() {
-            let key: String = key.extract().map_err(|_| wrong(path, "a key that is not text"))?;
+            let key: String = key
+                .extract()
+                .map_err(|_| wrong(path, "a key that is not text"))?;
             path.push(format!(".{key}"));
             let value = inner(&value, path)?;
             path.pop();
@@ -79,7 +86,11 @@ fn inner(object: &Bound<'_, PyAny>, path: &mut Vec<String>) -> PyResult<Value> {
 fn wrong(path: &[String], what: &str) -> PyErr {
     let place = path.concat();
     let place = place.strip_prefix('.').unwrap_or(&place);
-    let place = if place.is_empty() { "the argument" } else { place };
+    let place = if place.is_empty() {
+        "the argument"
+    } else {
+        place
+    };
     PyTypeError::new_err(format!(
         "{place}: {what} cannot be sent; use text, numbers, booleans, None, datetime, Path, lists and dicts"
     ))

@@ -49,14 +49,21 @@ impl Observer {
                 let _ = sender.send(Notice::Attempt(attempt.number, attempt.delay_ms, cause));
             }));
         }
-        Ok(Self { progress, attempt, notices })
+        Ok(Self {
+            progress,
+            attempt,
+            notices,
+        })
     }
 
     /// Calls back for all that waits. What a callback raises ends the call, unless the answer has
     /// come already: reporting finished work as failed would invite to do it twice.
     pub(crate) fn deliver(&mut self, py: Python<'_>, finished: bool) -> PyResult<()> {
         while let Ok(notice) = self.notices.try_recv() {
-            match self.callback(&notice).map_or(Ok(()), |callback| notice.tell(py, &callback)) {
+            match self
+                .callback(&notice)
+                .map_or(Ok(()), |callback| notice.tell(py, &callback))
+            {
                 Err(raised) if finished => raised.write_unraisable(py, None),
                 told => told?,
             }
@@ -105,7 +112,10 @@ impl Observer {
 
     /// For the garbage collector: a callback may refer to the object that holds this observer.
     pub(crate) fn held(&self) -> impl Iterator<Item = &Py<PyAny>> {
-        self.progress.iter().chain(&self.attempt).map(|callback| &**callback)
+        self.progress
+            .iter()
+            .chain(&self.attempt)
+            .map(|callback| &**callback)
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use multi_upload_wire::{ErrorCode, ErrorInfo};
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 use pyo3_async_runtimes::{TaskLocals, generic};
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinError;
@@ -72,7 +73,10 @@ pub(crate) fn process() -> &'static Process {
 }
 
 impl Process {
-    #[expect(clippy::expect_used, reason = "without threads there is nothing left to do")]
+    #[expect(
+        clippy::expect_used,
+        reason = "without threads there is nothing left to do"
+    )]
     fn new(pid: u32) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -92,21 +96,30 @@ impl Process {
 
     /// Refuses objects of another process, and everything once the interpreter is leaving.
     pub(crate) fn admit(&self, made_in: u32) -> Result<(), ErrorInfo> {
-        if made_in != self.pid {
-            let detail = format!(
-                "This client was made in process {made_in} and cannot be used in its forked child {}.",
-                self.pid
-            );
-            return Err(ErrorInfo::new(ErrorCode::ConfigInvalid, detail)
-                .with_remedy("Make a new client in the child, or start children by `spawn`."));
-        }
-        if self.root.is_cancelled() {
-            return Err(ErrorInfo::new(
-                ErrorCode::Cancelled,
-                "The interpreter is leaving: no more calls are started.",
-            ));
+        self.made(made_in)?;
+        if self.is_left() {
+            let detail = "The interpreter is leaving: no more calls are started.";
+            return Err(ErrorInfo::new(ErrorCode::Cancelled, detail));
         }
         Ok(())
+    }
+
+    /// Refuses objects of another process.
+    pub(crate) fn made(&self, made_in: u32) -> Result<(), ErrorInfo> {
+        if made_in == self.pid {
+            return Ok(());
+        }
+        let detail = format!(
+            "This client was made in process {made_in} and cannot be used in its forked child {}.",
+            self.pid
+        );
+        Err(ErrorInfo::new(ErrorCode::ConfigInvalid, detail)
+            .with_remedy("Make a new client in the child, or start children by `spawn`."))
+    }
+
+    /// True once the interpreter is leaving.
+    pub(crate) fn is_left(&self) -> bool {
+        self.root.is_cancelled()
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -133,14 +146,17 @@ impl Process {
         self.handle.block_on(async {
             // A call that does not end in time is left behind with the runtime below.
             let _ = tokio::time::timeout(DRAIN, self.calls.wait()).await;
-            let engines = std::mem::take(
-                &mut *self.engines.lock().unwrap_or_else(PoisonError::into_inner),
-            );
+            let engines =
+                std::mem::take(&mut *self.engines.lock().unwrap_or_else(PoisonError::into_inner));
             for engine in engines.iter().filter_map(Weak::upgrade) {
                 let _ = tokio::time::timeout(ENGINES, engine.shutdown()).await;
             }
         });
-        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let runtime = self
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(runtime) = runtime {
             runtime.shutdown_timeout(Duration::from_secs(1));
         }
@@ -162,11 +178,15 @@ pub(crate) fn at_exit(py: Python<'_>) {
 
 /// Waits in a plain call: other Python threads run, Ctrl-C is seen within a slice and drops the
 /// future. `between` runs attached after every slice; `true` says that the answer has come.
-pub(crate) fn wait<T: Send>(
+///
+/// `finish` makes the result of the answer while the call still counts as running: leaving must
+/// not end a thread that is in the middle of native code.
+pub(crate) fn wait<T: Send, R>(
     py: Python<'_>,
     future: impl Future<Output = T> + Send,
-    mut between: impl FnMut(Python<'_>, bool) -> PyResult<()>,
-) -> PyResult<T> {
+    mut between: impl FnMut(bool) -> PyResult<()>,
+    finish: impl FnOnce(T) -> PyResult<R>,
+) -> PyResult<R> {
     let process = process();
     let _counted = process.calls.token();
     let mut future = pin!(future);
@@ -176,9 +196,9 @@ pub(crate) fn wait<T: Send>(
                 .handle
                 .block_on(async { tokio::time::timeout(SLICE, future.as_mut()).await })
         });
-        between(py, slice.is_ok())?;
+        between(slice.is_ok())?;
         match slice {
-            Ok(value) => return Ok(value),
+            Ok(value) => return finish(value),
             Err(_) => py.check_signals()?,
         }
     }
@@ -192,17 +212,44 @@ pub(crate) fn awaitable<'py, T>(
 where
     T: for<'any> IntoPyObject<'any> + Send + 'static,
 {
-    let locals = TaskLocals::with_running_loop(py)
-        .map_err(|_| {
-            let info = ErrorInfo::new(
-                ErrorCode::ConfigInvalid,
-                "An asynchronous client needs a running asyncio event loop.",
-            )
-            .with_remedy("Use it inside `asyncio.run(...)`, or take the plain `Client`; trio is not supported.");
-            error::from_info(py, &info)
-        })?
-        .copy_context(py)?;
+    let running = TaskLocals::with_running_loop(py).map_err(|_| {
+        let info = ErrorInfo::new(
+            ErrorCode::ConfigInvalid,
+            "An asynchronous client needs a running asyncio event loop.",
+        );
+        let remedy =
+            "Use it inside `asyncio.run(...)`, or take the plain `Client`; trio is not supported.";
+        error::from_info(py, &info.with_remedy(remedy))
+    })?;
+    let event_loop = EventLoop(running.event_loop(py).unbind());
+    let locals = TaskLocals::new(Bound::new(py, event_loop)?.into_any());
     generic::future_into_py_with_locals::<Tokio, _, _>(py, locals, future)
+}
+
+/// The event loop as `pyo3-async-runtimes` sees it. An answer that comes after the loop was closed
+/// has nobody to go to; the loop itself would raise, and a traceback would be printed for each.
+#[pyclass(frozen)]
+struct EventLoop(Py<PyAny>);
+
+#[pymethods]
+impl EventLoop {
+    fn create_future(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.0.call_method0(py, "create_future")
+    }
+
+    #[pyo3(signature = (*args, **kwargs))]
+    fn call_soon_threadsafe(
+        &self,
+        py: Python<'_>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        let called = self.0.call_method(py, "call_soon_threadsafe", args, kwargs);
+        match called {
+            Err(_) if self.0.call_method0(py, "is_closed")?.is_truthy(py)? => Ok(()),
+            called => called.map(|_| ()),
+        }
+    }
 }
 
 /// Our runtime for `pyo3-async-runtimes`.
@@ -232,7 +279,11 @@ impl generic::Runtime for Tokio {
 
     fn spawn<F: Future<Output = ()> + Send + 'static>(future: F) -> Joining {
         let process = process();
-        let task = process.handle.spawn(process.calls.track_future(future));
+        // When the interpreter leaves, the event loop is closed: nobody is left to be told.
+        let until = async move {
+            process.root.run_until_cancelled(future).await;
+        };
+        let task = process.handle.spawn(process.calls.track_future(until));
         Box::pin(async move { task.await.map_err(Joined) })
     }
 

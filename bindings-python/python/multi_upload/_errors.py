@@ -118,6 +118,9 @@ _FIELDS = (
 class NativeCause(Exception):
     """What lay under an error, in its own words; found in ``__cause__``."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args, {"__cause__": self.__cause__}
+
 
 class AuthError(MultiUploadError):
     """One of:
