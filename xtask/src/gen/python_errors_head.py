@@ -118,4 +118,7 @@ _FIELDS = (
 class NativeCause(Exception):
     """What lay under an error, in its own words; found in ``__cause__``."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args, {"__cause__": self.__cause__}
+
 
