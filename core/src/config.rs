@@ -82,6 +82,21 @@ impl ClientOptions {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
 
+    /// The address and the key given; what is absent is read from `MULTI_UPLOAD_URL` and `MULTI_UPLOAD_API_KEY`.
+    ///
+    /// # Errors
+    /// `CONFIG_INVALID` names the variable that is missing or empty.
+    pub fn given_or_env(url: Option<String>, api_key: Option<String>) -> Result<Self, Error> {
+        let given = |name: &str| {
+            if name == ENV_URL {
+                url.clone()
+            } else {
+                api_key.clone()
+            }
+        };
+        Self::from_lookup(|name| given(name).or_else(|| std::env::var(name).ok()))
+    }
+
     /// The same with the environment passed in.
     fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let read = |name: &str, example: &str| {
