@@ -1,6 +1,6 @@
 /** One way into the native library: options in, answers out, errors thrown with the caller's stack. */
 
-import { defaultMaxListeners, getMaxListeners, setMaxListeners } from "node:events";
+import { setMaxListeners } from "node:events";
 
 import { toWire, fromWire } from "./convert";
 import { errorFrom } from "./errors";
@@ -114,9 +114,9 @@ export function unwrap<T>(answer: NativeAnswer, signal?: AbortSignal): T {
   return fromWire(answer.ok) as T;
 }
 
-/** One signal for hundreds of calls at once is normal here, not a leak to warn of; a limit set by the user stays. */
+/** One signal for hundreds of calls at once is normal here, not a leak to warn of. */
 function expectMany(signal: AbortSignal | undefined): void {
-  if (signal && getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(0, signal);
+  if (signal) setMaxListeners(0, signal);
 }
 
 function isDefaultReason(reason: unknown): boolean {

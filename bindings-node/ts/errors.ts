@@ -100,7 +100,7 @@ export class MultiUploadError extends Error {
   static isInstance(error: unknown): boolean {
     if (error instanceof this) return true;
     if (typeof error !== "object" || error === null || !(MARK in error)) return false;
-    const name = (error as Error).name;
+    const name = (error as unknown as Error).name;
     return this === MultiUploadError || name === this.className || PARENTS[name] === this.className;
   }
 
