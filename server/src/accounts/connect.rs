@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Accounts, to_info};
 use crate::clock::rfc3339;
 use crate::ids::new_id;
+use crate::publish::account_connected;
 use crate::store::{AccountRow, ConnectRow, Millis, Owner};
 
 /// How long a consent page may stay open.
@@ -118,9 +119,13 @@ impl Accounts {
         let return_url = row.return_url.clone();
         self.0.store.finish_connect(row).await?;
         self.0.redirect.close_soon();
-        // Targets that waited for this account look again.
-        self.0.wake.wake();
         let account = result?;
+        // The account is stored whatever happens to what waited for it: that looks again by itself, only later.
+        let store = self.0.store.as_ref();
+        if let Err(error) = account_connected(store, &account.owner, &account.id, self.0.clock.now()).await {
+            tracing::error!(%error, account = %account.id, "what waited for the account goes on later");
+        }
+        self.0.wake.wake();
         Ok(CallbackDone { account_name: account.name.unwrap_or(account.id), return_url })
     }
 

@@ -44,6 +44,8 @@ pub(crate) enum Happened {
     Answered(CommitAnswer),
     /// The holder's lease ended: it died, or hangs.
     LeaseEnded,
+    /// A person connected its account again.
+    Reconnected,
 }
 
 /// The move for what happened, or `None` where the target goes on as it is.
@@ -57,6 +59,7 @@ pub(crate) fn step(target: &TargetRow, happened: Happened, now: Millis, random: 
         (Phase::Claimed, Happened::LeaseEnded) => Some(mover.released()),
         (Phase::Armed, Happened::Answered(answer)) => Some(mover.answered(answer)),
         (Phase::Armed | Phase::Reconciling, Happened::LeaseEnded) => Some(mover.lost()),
+        (Phase::Waiting, Happened::Reconnected) => mover.reconnected(),
         // Anything else is a late word about a target that has moved on; fences make it harmless.
         _ => None,
     }
@@ -89,6 +92,14 @@ impl Mover<'_> {
         let mut row = self.end(Phase::Waiting);
         row.due_at = self.now;
         self.change(row, "target.released", "the worker stopped before anything was sent; again now", json!({}))
+    }
+
+    fn reconnected(&self) -> Option<TargetChange> {
+        let waits_for_it =
+            self.target.error.as_ref().is_some_and(|error| error.is(ErrorCode::AccountReconnectRequired));
+        let mut row = self.target.clone();
+        row.due_at = self.now;
+        waits_for_it.then(|| self.change(row, "target.released", "the account was connected again; again now", json!({})))
     }
 
     fn set_back(&self, error: PlatformError) -> TargetChange {

@@ -189,3 +189,17 @@ fn late_words_about_a_target_that_has_moved_on_change_nothing() {
         assert_eq!(answered.is_some(), phase == Phase::Armed, "{phase:?}");
     }
 }
+
+#[test]
+fn a_new_connection_wakes_what_waited_for_it_and_nothing_else() {
+    let gone = error(FailureClass::ReconnectRequired, ErrorCode::AccountReconnectRequired);
+    let waiting = after(Phase::Claimed, Happened::SetBack(gone)).row;
+    assert!(waiting.due_at > NOW + 1_000);
+    let woken = step(&waiting, Happened::Reconnected, NOW + 1_000, 1.0).expect("a move");
+    assert_eq!((woken.row.phase, woken.row.due_at), (Phase::Waiting, NOW + 1_000));
+
+    let limit = error(FailureClass::RateLimited, ErrorCode::PlatformRateLimited);
+    let waiting = after(Phase::Claimed, Happened::SetBack(limit)).row;
+    assert!(step(&waiting, Happened::Reconnected, NOW + 1_000, 1.0).is_none(), "a limit goes on");
+    assert!(step(&target(Phase::Scheduled), Happened::Reconnected, NOW, 1.0).is_none());
+}

@@ -10,6 +10,8 @@
 
 mod dispatcher;
 mod machine;
+mod reconnected;
 mod runner;
 
 pub(crate) use dispatcher::{Dispatcher, Wake};
+pub(crate) use reconnected::account_connected;
