@@ -31,9 +31,9 @@ help: ## List the targets
 build: rust native node-build ## Build everything once, for debugging
 
 # The tests switch on features of dependencies, so they are another build. Where both are wanted, building with the
-# tests' features from the start makes it one: `make test` does so, and `TARGETS=--all-targets make demo` can.
+# tests' features from the start makes it one: `make test` does so, and `TARGETS="--lib --bins --tests" make demo` can.
 TARGETS ?=
-test test-rust: export TARGETS := --all-targets
+test test-rust: export TARGETS := --lib --bins --tests
 
 .PHONY: rust
 rust:
