@@ -223,7 +223,6 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

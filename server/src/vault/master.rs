@@ -188,7 +188,6 @@ fn unusable(path: &Path, why: &str) -> ErrorInfo {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

@@ -250,7 +250,6 @@ fn wrong_master_key() -> ErrorInfo {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use multi_upload_wire::Mode;
 

@@ -285,7 +285,7 @@ pub(super) fn list(
 ) -> StoreResult<Vec<UploadRow>> {
     let mode = owner.mode.as_str();
     let statuses: Vec<&str> = filter.status.iter().map(|status| status.as_str()).collect();
-    let (condition, values) = condition(&owner.team, &mode, filter, &statuses, &before);
+    let (condition, values) = condition([&owner.team, &mode], filter, &statuses, &before);
     // SQLite folds the case of ASCII only, so texts are compared here.
     let q = filter.q.as_deref().map(str::to_lowercase);
     select(conn, &condition, &values, limit, |upload| {
@@ -295,14 +295,13 @@ pub(super) fn list(
 
 /// The WHERE and ORDER BY of a list, and its values.
 fn condition<'a>(
-    team: &'a String,
-    mode: &'a &str,
+    owner: [&'a dyn ToSql; 2],
     filter: &'a UploadFilter,
     statuses: &'a [&str],
     before: &'a Option<&str>,
 ) -> (String, Vec<&'a dyn ToSql>) {
     let mut condition = String::from("u.team = ? AND u.mode = ?");
-    let mut values: Vec<&dyn ToSql> = vec![team, mode];
+    let mut values = owner.to_vec();
     if let Some(before) = before {
         condition.push_str(" AND u.id < ?");
         values.push(before);
@@ -483,7 +482,7 @@ mod tests {
         assert_index(&uploads_where(BY_ID), &["uploads_by_id"]);
         assert_index(&uploads_where(SINCE), &["uploads_by_change"]);
         let list = |filter: &UploadFilter, before| {
-            uploads_where(&condition(&String::new(), &"", filter, &["failed"], &before).0)
+            uploads_where(&condition([&"", &""], filter, &["failed"], &before).0)
         };
         let any = UploadFilter::default();
         assert_index(&list(&any, None), &["uploads_by_id"]);

@@ -305,7 +305,6 @@ impl WriterThread {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::sync::mpsc as blocking;
 
