@@ -253,7 +253,7 @@ export class Accounts extends Namespace {
 
   /** Begins a connection without waiting: for services with their own pages. */
   startConnection(platform: string, returnUrl?: string, options?: CallOptions): Promise<ConnectSession> {
-    return call(this.native, "accounts.connect", { platform, returnUrl }, options);
+    return call(this.native, "accounts.start_connection", { platform, returnUrl }, options);
   }
 
   /** Waits until a connection has ended; its error is thrown. */

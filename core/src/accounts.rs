@@ -54,7 +54,7 @@ impl Accounts {
     ///
     /// # Errors
     /// Those of the service.
-    pub async fn connect(
+    pub async fn start_connection(
         &self,
         request: &ConnectRequest,
         options: &CallOptions,
@@ -100,7 +100,7 @@ pub(crate) fn disconnect(id: &str) -> Result<Plan, Error> {
     Ok(Plan::delete(accounts().id("id", id)?))
 }
 
-pub(crate) fn connect(request: &impl Serialize) -> Result<Plan, Error> {
+pub(crate) fn start_connection(request: &impl Serialize) -> Result<Plan, Error> {
     Plan::post_json(accounts().then("connect"), request)
 }
 

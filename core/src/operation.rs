@@ -70,7 +70,7 @@ operations! {
     "accounts.list" List,
     "accounts.get" Object,
     "accounts.disconnect" Object,
-    "accounts.connect" Object,
+    "accounts.start_connection" Object,
     "accounts.connection" Object,
     "accounts.wait_connected" Object,
     "media.upload" Object,
@@ -203,7 +203,7 @@ fn route(name: &'static str, args: Value) -> Result<Route, Error> {
                 &args.rest(),
             )?));
         }
-        "accounts.connect" => return Ok(Route::Fetch(accounts::connect(&args.rest())?)),
+        "accounts.start_connection" => return Ok(Route::Fetch(accounts::start_connection(&args.rest())?)),
         "api_keys.create" => return Ok(Route::Fetch(keys::create(&args.rest())?)),
 
         "uploads.create_many" => {

@@ -6,7 +6,7 @@ const client = new Client();
 const { value: account } = await client.accounts.list().next();
 const { value: board } = await client.boards.list(account.id).next();
 
-const media = await client.media.upload("examples/images/01.jpg");
+const media = await client.media.upload("examples/images/lemon-cake.jpg");
 const upload = await client.uploads.create({
   accounts: [account.id],
   boardId: board.id,

@@ -21,7 +21,9 @@ def client() -> Iterator[Client]:
 
 
 def sent(client: Client, **fields: Any) -> dict[str, Any]:
-    return client.uploads.create(accounts=["pinterest:549"], **fields).content.to_dict()
+    upload = client.uploads.create(accounts=["pinterest:549"], **fields)
+    content: dict[str, Any] = upload.content.to_dict()
+    return content
 
 
 def test_records_stand_for_their_id(client: Client) -> None:
@@ -49,7 +51,7 @@ def test_paths_tuples_and_nested_values(client: Client) -> None:
 
     values = (1, 2**63, -1, 0.5, True, None, "ü", Path("a") / "b", Whole(), {"x": ()})
     content = sent(client, pinterest={"values": values})
-    expected = [1, 2**63, -1, 0.5, True, None, "ü", "a/b", 41, {"x": []}]
+    expected: list[object] = [1, 2**63, -1, 0.5, True, None, "ü", "a/b", 41, {"x": []}]
     assert content["pinterest"]["values"] == expected
 
 

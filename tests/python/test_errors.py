@@ -100,13 +100,14 @@ def test_text_says_what_happened_where_and_what_to_do() -> None:
 )
 def test_pickle_and_copy_keep_everything(entry: dict[str, Any], through: Any) -> None:
     error = _from_native(info(entry), ["the outer cause", "the inner cause"])
-    error.note = "added by a caller"  # type: ignore[attr-defined]
+    error.__dict__["note"] = "added by a caller"
     twin = through(error)
     assert type(twin) is type(error)
     assert twin.to_dict() == error.to_dict() == info(entry)
     assert str(twin) == str(error)
-    assert twin.note == "added by a caller"
+    assert twin.__dict__["note"] == "added by a caller"
     assert str(twin.__cause__) == "the outer cause"
+    assert twin.__cause__ is not None
     assert str(twin.__cause__.__cause__) == "the inner cause"
 
 

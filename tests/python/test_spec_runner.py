@@ -16,9 +16,7 @@ from conftest import kit
 
 from multi_upload import AsyncClient, Client, MultiUploadError, Record
 
-# `accounts.connect` of the package also shows the page and waits for the consent; the operation
-# itself is its first half.
-NAMES = {"accounts.connect": "accounts.start_connection"}
+# Shows the page of `start_connection` and waits for the consent.
 COMPOSED = {"accounts.connect"}
 # Operations whose result is a list in Python and an object in the cases.
 LISTS = {
@@ -93,7 +91,7 @@ class Play:
 
     def call(self, client: Any) -> Any:
         op = self.when["op"]
-        namespace, method = NAMES.get(op, op).split(".")
+        namespace, method = op.split(".")
         function = getattr(getattr(client, namespace), method)
         kwargs = arguments(op, self.when.get("args", {})) | options(self.when.get("options", {}))
         if "progress" in inspect.signature(function).parameters:
@@ -103,6 +101,10 @@ class Play:
     def arrived(self) -> None:
         kit().get(f"{self.path}/requests?count={self.when['cancel']['after_requests']}")
 
+    def cancel(self, client: Client) -> None:
+        self.arrived()
+        client.close()
+
     def done(self, value: Any) -> None:
         op = self.when["op"]
         result = plain({LISTS[op]: value} if op in LISTS else value)
@@ -110,7 +112,7 @@ class Play:
 
     def sync(self) -> None:
         with self.client(Client) as client:
-            watcher = threading.Thread(target=lambda: (self.arrived(), client.close()))
+            watcher = threading.Thread(target=self.cancel, args=(client,))
             if "cancel" in self.when:
                 watcher.start()
             try:
@@ -190,7 +192,7 @@ def test_the_surface_is_that_of_every_language(kind: type[Any]) -> None:
     methods = dict(public(kind("http://127.0.0.1:1", "mu_test_key")))
     listed = {entry["op"]: entry for entry in kit().get("/_spec/surface")["operations"]}
     for op, entry in listed.items():
-        taken = inspect.signature(methods[NAMES.get(op, op)]).parameters
+        taken = inspect.signature(methods[op]).parameters
         names = {name.rstrip("_") for name in taken}
         wanted = {*entry["required"], *entry["optional"], *entry["options"]}
         if "fields" in names:  # **fields: Unpack[UploadFields]
@@ -200,4 +202,4 @@ def test_the_surface_is_that_of_every_language(kind: type[Any]) -> None:
         assert names == wanted, op
         optional = {name for name, taken in taken.items() if taken.default is not taken.empty}
         assert not optional & set(entry["required"]), op
-    assert set(methods) == {NAMES.get(op, op) for op in listed} | COMPOSED
+    assert set(methods) == set(listed) | COMPOSED

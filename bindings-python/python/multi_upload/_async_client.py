@@ -470,7 +470,7 @@ class AsyncAccounts(_AsyncNamespace):
         """The first half of ``connect``: gives the address of the consent page."""
         args = given(platform=platform, return_url=return_url)
         return await self._door.call(
-            "accounts.connect", args, ConnectSession, timeout, max_attempts, idempotency_key
+            "accounts.start_connection", args, ConnectSession, timeout, max_attempts, idempotency_key
         )
 
     async def connection(

@@ -469,7 +469,7 @@ class Accounts(_Namespace):
         """The first half of ``connect``: gives the address of the consent page."""
         args = given(platform=platform, return_url=return_url)
         return self._door.call(
-            "accounts.connect", args, ConnectSession, timeout, max_attempts, idempotency_key
+            "accounts.start_connection", args, ConnectSession, timeout, max_attempts, idempotency_key
         )
 
     def connection(
