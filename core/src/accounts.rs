@@ -59,7 +59,7 @@ impl Accounts {
         request: &ConnectRequest,
         options: &CallOptions,
     ) -> Result<ConnectSession, Error> {
-        self.0.fetch(connect(request)?, options).await
+        self.0.fetch(start_connection(request)?, options).await
     }
 
     /// What became of a connection.
