@@ -99,14 +99,19 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> StoreResult<Vec<TargetRow>>;
 
-    /// Targets that are claimed, armed or reconciling and whose lease ended before `now`.
+    /// Targets that are claimed, armed or reconciling and whose lease has ended at `now`, the longest ended first.
     async fn expired(&self, now: Millis, limit: u32) -> StoreResult<Vec<TargetRow>>;
 
     /// Ends every lease now. For the start of an engine that owns the database alone: whoever held one is dead.
     async fn expire_leases(&self, now: Millis) -> StoreResult<u64>;
 
     /// Moves a target if its phase and fence are still as expected; writes state, attempt and event and
-    /// renews the upload's status, version and `change_seq` in one transaction. `None` if another was faster.
+    /// renews the upload's status, version and `change_seq` in one transaction.
+    ///
+    /// `None`, and nothing is written, if another was faster: phase or fence are others by now, another target of the
+    /// (account, board) is under way, or the remote id belongs to another target of the account. `None` also for a
+    /// move that is never allowed: out of `published`, or out of another end to anything but `scheduled`, `waiting` or
+    /// `published`. A second open attempt is an error: the machine must not come to that.
     async fn change_target(&self, change: TargetChange) -> StoreResult<Option<TargetRow>>;
 
     /// Several at once, each for itself.
@@ -117,7 +122,8 @@ pub trait Store: Send + Sync + 'static {
 
     // ---- accounts
 
-    /// Inserts or replaces an account, tokens included. Reconnecting keeps `connected_at` of the new row.
+    /// Inserts or replaces an account, tokens included. Reconnecting keeps `connected_at` of the new row; `token_version`
+    /// goes up even if the new row's does not, so that a refresh under way cannot overwrite the new tokens.
     async fn put_account(&self, row: AccountRow) -> StoreResult<()>;
 
     /// One account.

@@ -61,20 +61,31 @@ async fn a_closed_database_opens_again_with_everything() {
     assert!(stored(&store, upload(2, 100, &LANE)).await.change_seq > last);
 }
 
+/// Holds the database's write lock as another process would, until it is committed.
+fn hold(place: &Place) -> rusqlite::Connection {
+    let holder = rusqlite::Connection::open(place.path()).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    holder
+}
+
 #[tokio::test]
 async fn callers_that_wait_together_share_a_commit() {
     let place = Place::new();
-    let store = Arc::new(place.open());
+    let store = place.open();
     let before = store.commits();
-    let callers = (0..100).map(|n| {
-        let store = Arc::clone(&store);
-        async move { stored(&*store, upload(n, 100, &LANE)).await }
-    });
+    let holder = hold(&place);
+    let mut callers: Vec<_> = (0..100)
+        .map(|n| Box::pin(stored(&store, upload(n, 100, &LANE))))
+        .collect();
+    for caller in &mut callers {
+        assert!(futures_util::poll!(caller.as_mut()).is_pending());
+    }
+    holder.execute_batch("COMMIT").unwrap();
     let rows = futures_util::future::join_all(callers).await;
-    assert_eq!(rows.len(), 100);
+    // Those the thread had taken when the lock stopped it, and all others.
     let commits = store.commits() - before;
     assert!(
-        (1..=20).contains(&commits),
+        (1..=2).contains(&commits),
         "100 rows took {commits} commits"
     );
 
@@ -107,14 +118,16 @@ async fn a_failure_does_not_take_its_neighbours() {
 #[tokio::test]
 async fn a_caller_that_stops_waiting_does_not_stop_the_change() {
     let place = Place::new();
-    let store = Arc::new(place.open());
+    let store = place.open();
     let mut changes = store.changes_watch();
+    let holder = hold(&place);
     {
         let caller = store.create_uploads(vec![upload(1, 100, &LANE)]);
         tokio::pin!(caller);
         // Polled once: the change is in the queue.
         assert!(futures_util::poll!(caller.as_mut()).is_pending());
     }
+    holder.execute_batch("COMMIT").unwrap();
     changes.changed().await.unwrap();
     assert!(
         store
