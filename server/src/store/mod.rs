@@ -10,12 +10,15 @@
 mod model;
 pub mod sqlite;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 pub use model::{
-    AccountRow, ApiKeyRow, AttemptChange, ConnectRow, CreateOutcome, DataKeyRow, EventRow,
+    AccountRow, ApiKeyRow, Attempt, AttemptChange, ConnectRow, CreateOutcome, DataKeyRow, Doubt, EventRow,
     Idempotency, MediaRow, Millis, NewEvent, NewUpload, Owner, Phase, TargetChange, TargetRow,
-    UploadEdit, UploadFilter, UploadRow,
+    UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
 
 /// Trouble with the database. Never a wrong argument, never "not found".
@@ -86,18 +89,44 @@ pub trait Store: Send + Sync + 'static {
 
     // ---- publishing
 
-    /// The earliest time at which [`Store::claim`] or [`Store::expired`] would find something.
+    /// The earliest time at which [`Store::claim`], [`Store::claim_looks`], [`Store::claim_sentinels`] or [`Store::expired`] would
+    /// find something.
     async fn next_timer(&self) -> StoreResult<Option<Millis>>;
 
     /// Takes up to `limit` targets that are due (`scheduled` or `waiting`, `due_at <= now`), oldest first: phase becomes
-    /// [`Phase::Claimed`], the fence goes up by one, the lease ends at `lease_until`. At most one
-    /// target of an (account, board) is claimed, armed or reconciling at a time.
+    /// [`Phase::Claimed`], the fence goes up by one, the lease ends at `lease_until`.
+    ///
+    /// Left alone are: all but one target of an (account, board) while one is claimed or armed; all but one target of
+    /// an (account, fingerprint) while one is claimed, armed or reconciling; accounts that are held; and accounts that have used their write
+    /// limit (`limits`, by platform name): armed attempts within the span, and targets claimed but not armed yet, count. Such an
+    /// account is held until its limit allows the next.
     async fn claim(
         &self,
         now: Millis,
         lease_until: Millis,
         limit: u32,
+        limits: Arc<BTreeMap<String, WriteLimit>>,
     ) -> StoreResult<Vec<TargetRow>>;
+
+    /// Takes up to `limit` targets in doubt whose next look is due (`reconciling`, no lease, `due_at <= now`): the fence goes up
+    /// by one, the lease ends at `lease_until`.
+    async fn claim_looks(&self, now: Millis, lease_until: Millis, limit: u32) -> StoreResult<Vec<TargetRow>>;
+
+    /// Takes up to `limit` published targets whose `sentinel_at` has come; it becomes `lease_until`, so that a holder that dies
+    /// is followed by another.
+    async fn claim_sentinels(&self, now: Millis, lease_until: Millis, limit: u32) -> StoreResult<Vec<TargetRow>>;
+
+    /// Takes nothing from an account (of any team, in this mode) before `until`; replaces an earlier hold.
+    async fn hold_account(&self, owner: &Owner, account_id: &str, until: Millis) -> StoreResult<()>;
+
+    /// One target, of any team: for a worker that holds it.
+    async fn target(&self, owner: &Owner, upload_id: &str, id: &str) -> StoreResult<Option<TargetRow>>;
+
+    /// The baseline of an attempt, if it has one and the target has not ended.
+    async fn baseline(&self, owner: &Owner, target_id: &str, number: u32) -> StoreResult<Option<Vec<u8>>>;
+
+    /// Which of these network ids belong to targets of the account.
+    async fn known_remote_ids(&self, owner: &Owner, account_id: &str, ids: Vec<String>) -> StoreResult<Vec<String>>;
 
     /// Targets that are claimed, armed or reconciling and whose lease has ended at `now`, the longest ended first.
     async fn expired(&self, now: Millis, limit: u32) -> StoreResult<Vec<TargetRow>>;
@@ -110,7 +139,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// `None`, and nothing is written, if another was faster: phase or fence are others by now, another target of the
     /// (account, board) is under way, or the remote id belongs to another target of the account. `None` also for a
-    /// move that is never allowed: out of `published`, or out of another end to anything but `scheduled`, `waiting` or
+    /// move that is never allowed: out of `published` (staying there is allowed: error and `sentinel_at` may change), or out of another end to anything but `scheduled`, `waiting` or
     /// `published`. A second open attempt is an error: the machine must not come to that.
     async fn change_target(&self, change: TargetChange) -> StoreResult<Option<TargetRow>>;
 

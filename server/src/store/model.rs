@@ -2,6 +2,7 @@
 
 use multi_upload_platforms::Content;
 use multi_upload_wire::{CreateUpload, ErrorInfo, Mode, Scope, TargetStatus, UploadStatus};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Unix time in milliseconds, UTC.
@@ -27,7 +28,7 @@ pub enum Phase {
     Claimed,
     /// The intent row is stored: a commit request may have left.
     Armed,
-    /// It may exist; looking for it.
+    /// It may exist. Looks for it at `due_at`, with a lease while a look is under way.
     Reconciling,
     /// Goes on at `due_at`; nothing is under way.
     Waiting,
@@ -134,7 +135,7 @@ pub struct TargetRow {
     pub scheduled_at: Millis,
     /// Not sent after this time; then it is missed.
     pub send_until: Millis,
-    /// End of the holder's lease, while claimed, armed or reconciling.
+    /// End of the holder's lease: always while claimed or armed, while reconciling only during a look.
     pub lease_until: Option<Millis>,
     /// Publishing attempts that were armed.
     pub attempts: u32,
@@ -142,8 +143,10 @@ pub struct TargetRow {
     pub setbacks: u32,
     /// What it says.
     pub content: Content,
-    /// The same for contents that a reader could not tell apart.
+    /// The same for contents whose posts a look could not tell apart: they go one after the other.
     pub fingerprint: String,
+    /// The last publishing attempt, from arming until its outcome is proven.
+    pub attempt: Option<Attempt>,
     /// What a repeated *prepare* needs.
     pub prepared: Option<Value>,
     /// Id on the network.
@@ -154,6 +157,46 @@ pub struct TargetRow {
     pub published_at: Option<Millis>,
     /// Why it failed, waits or needs review.
     pub error: Option<ErrorInfo>,
+    /// When to look for a second post, after a publication that took more than one unclear attempt.
+    pub sentinel_at: Option<Millis>,
+}
+
+/// What is known of a publishing attempt whose outcome is not proven.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// When its intent row was stored.
+    pub armed_at: Millis,
+    /// True when the posts that existed before are known: only then a look can tell.
+    pub has_baseline: bool,
+    /// Set once the answer was lost or unclear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<Doubt>,
+}
+
+/// An attempt that may have taken effect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// From then on it cannot take effect any more without being visible.
+    pub quiet_until: Millis,
+    /// The network said that the post exists; only its id is missing. Never sent again.
+    pub exists: bool,
+    /// Looks so far.
+    pub looks: u32,
+    /// Conclusive looks begun after `quiet_until` that showed nothing new.
+    pub clear: u32,
+    /// Looks begun after `quiet_until` that could not tell.
+    pub useless: u32,
+    /// Why it is in doubt.
+    pub cause: Box<ErrorInfo>,
+}
+
+/// How many publishing requests a network takes from one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriteLimit {
+    /// At most this many …
+    pub count: u32,
+    /// … in any span of this length.
+    pub per_ms: Millis,
 }
 
 /// A new upload with everything that is stored in its transaction.
@@ -223,7 +266,7 @@ pub struct UploadEdit {
 #[derive(Debug, Clone)]
 pub struct TargetChange {
     /// The target as it shall be. Only the fields of the machine are written: phase, fence, due and lease times, attempts, setbacks, prepared,
-    /// remote id and address, `published_at`, error.
+    /// attempt, remote id and address, `published_at`, error, `sentinel_at`.
     pub row: TargetRow,
     /// The phase it must still be in.
     pub expect_phase: Phase,
@@ -246,6 +289,8 @@ pub enum AttemptChange {
         number: u32,
         /// After this time the request must not leave any more.
         deadline: Millis,
+        /// Hashed ids of the posts that existed before, 8 bytes each; kept until the target has ended.
+        baseline: Option<Vec<u8>>,
     },
     /// The attempt is over.
     Close {
