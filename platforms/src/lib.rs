@@ -23,6 +23,6 @@ mod platform;
 pub use content::{Check, Content, ContentMedia, MediaSource};
 pub use failure::{FailureClass, PlatformError};
 pub use platform::{
-    AuthorizeRequest, BoardsQuery, CommitAnswer, Connection, Look, Platform, Prepared, Profile,
-    RemotePost, TokenSet,
+    AuthorizeRequest, BoardsQuery, CommitAnswer, Connection, Limits, Look, Platform, Prepared,
+    Profile, Rate, RemotePost, TokenSet,
 };

@@ -18,18 +18,15 @@ pub trait Platform: Send + Sync + 'static {
     /// `pinterest`.
     fn name(&self) -> &'static str;
 
+    /// How much the network takes from one account.
+    fn limits(&self) -> Limits;
+
     /// What the network would refuse, without asking it. Lengths are counted as the network counts.
     fn check(&self, content: &Content) -> Check;
 
-    /// The same text for two contents that a reader could not tell apart; hashed, opaque.
+    /// The same text for two contents whose posts [`Platform::look`] could not tell apart; hashed, opaque. Publishing
+    /// such targets at the same time would let one take the other's post for its own, so they go one after the other.
     fn fingerprint(&self, content: &Content) -> String;
-
-    /// The same text for two contents whose posts [`Platform::look`] could not tell apart. Publishing such
-    /// targets at the same time would let one take the other's post for its own, so they go one after the other.
-    /// Never finer than [`Platform::fingerprint`].
-    fn lane(&self, content: &Content) -> String {
-        self.fingerprint(content)
-    }
 
     /// Is everything set that connecting an account needs? Asked before a browser is opened.
     ///
@@ -109,6 +106,24 @@ pub trait Platform: Send + Sync + 'static {
 
     /// *Look*: the posts that exist where `content` would be.
     async fn look(&self, access_token: &str, content: &Content) -> Result<Look, PlatformError>;
+}
+
+/// How much a network takes from one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Publishing requests.
+    pub writes: Rate,
+    /// Looks: the part of the read limit that may be spent on them.
+    pub looks: Rate,
+}
+
+/// At most `count` in any span of `per`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub count: u32,
+    /// In which span.
+    pub per: Duration,
 }
 
 /// What the consent page needs.
@@ -214,6 +229,9 @@ pub struct Look {
     pub posts: Vec<RemotePost>,
     /// True when paging reached the end: only then absence means anything.
     pub complete: bool,
+    /// How many posts the network counts there; asked only where the list is empty, since an empty list may
+    /// also be a fault.
+    pub total: Option<u64>,
 }
 
 /// A post that exists on the network.

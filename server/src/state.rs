@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use multi_upload_platforms::Platform;
+use multi_upload_platforms::{Platform, Rate};
 use multi_upload_wire::{ErrorCode, ErrorInfo, FieldError};
 use tokio::sync::watch;
 
@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::media::Library;
 use crate::publish::Wake;
-use crate::store::{Store, StoreError};
+use crate::store::{Millis, Store, StoreError, WriteLimit};
 
 /// The parts, shared.
 #[derive(Clone)]
@@ -52,6 +52,15 @@ impl Platforms {
     /// All of them.
     pub(crate) fn all(&self) -> impl Iterator<Item = &dyn Platform> {
         self.0.values().map(AsRef::as_ref)
+    }
+
+    /// How many publishing requests each network takes from one account.
+    pub(crate) fn write_limits(&self) -> BTreeMap<String, WriteLimit> {
+        let limit = |rate: Rate| WriteLimit {
+            count: rate.count,
+            per_ms: Millis::try_from(rate.per.as_millis()).unwrap_or(Millis::MAX / 4),
+        };
+        self.0.iter().map(|(name, platform)| ((*name).to_owned(), limit(platform.limits().writes))).collect()
     }
 
     /// The network of a name.

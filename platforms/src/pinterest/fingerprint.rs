@@ -1,4 +1,4 @@
-//! Which contents are the same, and which a look could take for one another.
+//! Which contents a look could take for one another.
 
 use std::fmt::Write as _;
 
@@ -6,27 +6,12 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::{Content, ContentMedia};
-
-/// Equal for contents that a reader could not tell apart.
-pub(super) fn whole(content: &Content) -> String {
-    let media = match &content.media {
-        ContentMedia::ImageUrl { url } => format!("url:{}", address(Some(url))),
-        ContentMedia::ImageFile { sha256, .. } => format!("sha256:{}", sha256.to_ascii_lowercase()),
-    };
-    hash(&json!([
-        "whole",
-        place(content),
-        texts(content),
-        text(content.alt_text.as_deref()),
-        media
-    ]))
-}
+use crate::Content;
 
 /// Equal for contents whose pins a look could not tell apart: Pinterest keeps no trace of the image it was given, so
 /// only place, texts and link count. See [`super::look`].
-pub(super) fn visible(content: &Content) -> String {
-    hash(&json!(["visible", place(content), texts(content)]))
+pub(super) fn fingerprint(content: &Content) -> String {
+    hash(&json!([place(content), texts(content)]))
 }
 
 /// Board and section.
@@ -69,6 +54,7 @@ fn hash(parts: &serde_json::Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ContentMedia;
 
     fn content() -> Content {
         Content {
@@ -86,39 +72,35 @@ mod tests {
 
     #[test]
     fn it_is_a_sha256_in_hex_and_stays() {
-        let print = whole(&content());
+        let print = fingerprint(&content());
         assert_eq!(print.len(), 64);
         assert!(
             print
                 .bytes()
                 .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
         );
-        assert_eq!(print, whole(&content()));
-        assert_ne!(print, visible(&content()));
+        assert_eq!(print, fingerprint(&content()));
     }
 
     #[test]
     fn what_a_reader_sees_counts_and_nothing_else() {
-        // (change, changes the whole, changes what a look sees)
         type Change = fn(&mut Content);
-        let table: &[(&str, Change, bool, bool)] = &[
-            ("nothing", |_| {}, false, false),
-            ("title", |c| c.title = Some("Pie".to_owned()), true, true),
-            ("description", |c| c.description = None, true, true),
+        let table: &[(&str, Change, bool)] = &[
+            ("nothing", |_| {}, false),
+            ("title", |c| c.title = Some("Pie".to_owned()), true),
+            ("description", |c| c.description = None, true),
             (
                 "link",
                 |c| c.link = Some("https://a.example/?x".to_owned()),
                 true,
-                true,
             ),
-            ("board", |c| c.board_id = Some("2".to_owned()), true, true),
+            ("board", |c| c.board_id = Some("2".to_owned()), true),
             (
                 "section",
                 |c| c.board_section_id = Some("2".to_owned()),
                 true,
-                true,
             ),
-            ("alt text", |c| c.alt_text = None, true, false),
+            ("alt text", |c| c.alt_text = None, false),
             (
                 "image",
                 |c| {
@@ -126,38 +108,25 @@ mod tests {
                         url: "https://a.example/2.png".to_owned(),
                     }
                 },
-                true,
                 false,
             ),
             (
                 "spelling of the link",
                 |c| c.link = Some(" HTTPS://A.example/ ".to_owned()),
                 false,
-                false,
             ),
-            (
-                "spaces",
-                |c| c.title = Some(" Cake\n".to_owned()),
-                false,
-                false,
-            ),
+            ("spaces", |c| c.title = Some(" Cake\n".to_owned()), false),
             (
                 "empty section",
                 |c| c.board_section_id = Some(String::new()),
                 false,
-                false,
             ),
         ];
-        let (whole_before, visible_before) = (whole(&content()), visible(&content()));
-        for (name, change, changes_whole, changes_visible) in table {
+        let before = fingerprint(&content());
+        for (name, change, changes) in table {
             let mut changed = content();
             change(&mut changed);
-            assert_eq!(whole(&changed) != whole_before, *changes_whole, "{name}");
-            assert_eq!(
-                visible(&changed) != visible_before,
-                *changes_visible,
-                "{name}"
-            );
+            assert_eq!(fingerprint(&changed) != before, *changes, "{name}");
         }
     }
 
@@ -168,22 +137,10 @@ mod tests {
             description: Some(description.to_owned()),
             ..content()
         };
-        assert_ne!(whole(&pair("a", "bc")), whole(&pair("ab", "c")));
-        assert_ne!(whole(&pair("a\",\"b", "")), whole(&pair("a", "b")));
-    }
-
-    #[test]
-    fn files_count_by_their_content() {
-        let file = |media_id: &str, sha256: &str| Content {
-            media: ContentMedia::ImageFile {
-                media_id: media_id.to_owned(),
-                content_type: "image/png".to_owned(),
-                sha256: sha256.to_owned(),
-                bytes: 1,
-            },
-            ..content()
-        };
-        assert_eq!(whole(&file("md_1", "ab")), whole(&file("md_2", "AB")));
-        assert_ne!(whole(&file("md_1", "ab")), whole(&file("md_1", "ac")));
+        assert_ne!(fingerprint(&pair("a", "bc")), fingerprint(&pair("ab", "c")));
+        assert_ne!(
+            fingerprint(&pair("a\",\"b", "")),
+            fingerprint(&pair("a", "b"))
+        );
     }
 }

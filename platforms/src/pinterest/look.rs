@@ -49,6 +49,11 @@ pub(super) async fn look(api: &Api, token: &str, content: &Content) -> Result<Lo
             break;
         }
     }
+    if look.complete && look.posts.is_empty() {
+        // Trouble at Pinterest may show an empty page too; the board's own count tells them apart.
+        let board = api.get(token, &["boards", board], &[]).await?;
+        look.total = board.get("pin_count").and_then(Value::as_u64);
+    }
     Ok(look)
 }
 

@@ -24,6 +24,7 @@ mod redact;
 mod repeat;
 mod sections;
 mod settings;
+mod tier;
 
 use async_trait::async_trait;
 use multi_upload_wire::{
@@ -33,10 +34,11 @@ use serde_json::Value;
 use url::Url;
 
 pub use settings::PinterestSettings;
+pub use tier::Tier;
 
 use crate::{
-    AuthorizeRequest, BoardsQuery, Check, CommitAnswer, Connection, Content, FailureClass, Look,
-    MediaSource, Platform, PlatformError, Prepared, Profile, TokenSet,
+    AuthorizeRequest, BoardsQuery, Check, CommitAnswer, Connection, Content, FailureClass, Limits,
+    Look, MediaSource, Platform, PlatformError, Prepared, Profile, TokenSet,
 };
 
 /// The word for this network.
@@ -77,16 +79,16 @@ impl Platform for Pinterest {
         self.settings.credentials()
     }
 
+    fn limits(&self) -> Limits {
+        self.settings.tier.unwrap_or_default().limits()
+    }
+
     fn check(&self, content: &Content) -> Check {
         check::check(content)
     }
 
     fn fingerprint(&self, content: &Content) -> String {
-        fingerprint::whole(content)
-    }
-
-    fn lane(&self, content: &Content) -> String {
-        fingerprint::visible(content)
+        fingerprint::fingerprint(content)
     }
 
     fn authorize_url(&self, request: &AuthorizeRequest) -> String {

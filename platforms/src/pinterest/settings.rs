@@ -5,10 +5,13 @@ use std::fmt;
 use multi_upload_wire::{ErrorCode, ErrorInfo};
 use url::Url;
 
+use super::Tier;
+
 pub(super) const APP_ID: &str = "PINTEREST_APP_ID";
 pub(super) const APP_SECRET: &str = "PINTEREST_APP_SECRET";
 pub(super) const API_URL: &str = "MULTI_UPLOAD_PINTEREST_API_URL";
 const AUTHORIZE_URL: &str = "MULTI_UPLOAD_PINTEREST_AUTHORIZE_URL";
+const TIER: &str = "MULTI_UPLOAD_PINTEREST_TIER";
 const MAX_VIDEO_SECONDS: &str = "MULTI_UPLOAD_PINTEREST_MAX_VIDEO_SECONDS";
 
 /// The app on Pinterest and where Pinterest is.
@@ -22,6 +25,9 @@ pub struct PinterestSettings {
     pub api_url: String,
     /// The consent page, complete.
     pub authorize_url: String,
+    /// Access tier of the app: it says how much may be sent. `None` stands for a word that names none;
+    /// [`super::Pinterest::new`] refuses it.
+    pub tier: Option<Tier>,
     /// Longest video in seconds. Zero stands for a text that was no number; [`super::Pinterest::new`] refuses it.
     pub max_video_seconds: u32,
 }
@@ -33,6 +39,7 @@ impl Default for PinterestSettings {
             app_secret: String::new(),
             api_url: "https://api.pinterest.com/v5".to_owned(),
             authorize_url: "https://www.pinterest.com/oauth/".to_owned(),
+            tier: Some(Tier::Standard),
             max_video_seconds: 900,
         }
     }
@@ -44,6 +51,7 @@ impl fmt::Debug for PinterestSettings {
             .field("app_id", &self.app_id)
             .field("api_url", &self.api_url)
             .field("authorize_url", &self.authorize_url)
+            .field("tier", &self.tier)
             .field("max_video_seconds", &self.max_video_seconds)
             .finish_non_exhaustive()
     }
@@ -69,6 +77,7 @@ impl PinterestSettings {
             app_secret: given(APP_SECRET).unwrap_or_default(),
             api_url: given(API_URL).unwrap_or(default.api_url),
             authorize_url: given(AUTHORIZE_URL).unwrap_or(default.authorize_url),
+            tier: given(TIER).map_or(default.tier, |word| Tier::from_name(&word)),
             max_video_seconds: given(MAX_VIDEO_SECONDS)
                 .map_or(default.max_video_seconds, |text| text.parse().unwrap_or(0)),
         }
@@ -83,6 +92,15 @@ impl PinterestSettings {
             )
             .with_remedy(format!(
                 "Set {MAX_VIDEO_SECONDS} to a number such as 900, or leave it out."
+            )));
+        }
+        if self.tier.is_none() {
+            return Err(ErrorInfo::new(
+                ErrorCode::ConfigInvalid,
+                format!("{TIER} is neither `standard` nor `trial`."),
+            )
+            .with_remedy(format!(
+                "Set {TIER} to the access tier of your Pinterest app, or leave it out for `standard`."
             )));
         }
         let api = address(API_URL, &self.api_url, "https://api.pinterest.com/v5")?;

@@ -1,6 +1,6 @@
 //! Sleeps until something is due, then hands it to workers. No polling.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::machine::{Happened, step};
-use super::runner;
+use super::baselines::Baselines;
+use super::machine::{Happened, Rules, step};
+use super::runner::Worker;
 use crate::state::App;
-use crate::store::{Millis, StoreResult, TargetRow};
+use crate::store::{Millis, StoreResult, TargetRow, WriteLimit};
 
 /// How long a claimed or armed target belongs to its worker. Longer than a worker can take: token
 /// 30 s, media 60 s, connection 10 s, request 30 s.
@@ -55,6 +56,8 @@ impl Dispatcher {
         let round = Round {
             permits: Arc::new(Semaphore::new(app.config.workers.max(1))),
             in_flight: InFlight::default(),
+            baselines: Arc::default(),
+            limits: Arc::new(app.platforms.write_limits()),
             app,
             stop: stop.clone(),
             tasks: tasks.clone(),
@@ -76,6 +79,8 @@ struct Round {
     app: App,
     permits: Arc<Semaphore>,
     in_flight: InFlight,
+    baselines: Arc<Baselines>,
+    limits: Arc<BTreeMap<String, WriteLimit>>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -108,8 +113,7 @@ impl Round {
         if room == 0 {
             return Ok(Some(LONGEST_SLEEP_MS));
         }
-        let limit = u32::try_from(room).unwrap_or(1);
-        let claimed = self.app.store.claim(now, now + LEASE_MS, limit).await?;
+        let claimed = self.claim(now, room).await?;
         let count = claimed.len();
         for target in claimed {
             self.spawn(target);
@@ -128,15 +132,26 @@ impl Round {
         }))
     }
 
+    /// Looks for targets in doubt come first: they end waits that have begun, and there are few.
+    async fn claim(&self, now: Millis, room: usize) -> StoreResult<Vec<TargetRow>> {
+        let store = &self.app.store;
+        let lease = now + LEASE_MS;
+        let left = |taken: usize| u32::try_from(room - taken).unwrap_or(0);
+        let mut claimed = store.claim_looks(now, lease, left(0)).await?;
+        claimed.extend(store.claim(now, lease, left(claimed.len()), Arc::clone(&self.limits)).await?);
+        claimed.extend(store.claim_sentinels(now, lease, left(claimed.len())).await?);
+        Ok(claimed)
+    }
+
     fn spawn(&self, target: TargetRow) {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             // Not reached: no more is claimed than there are permits. The lease would end it.
             return;
         };
         let guard = self.in_flight.enter(&target.id);
-        let (app, stop) = (self.app.clone(), self.stop.clone());
+        let (app, stop, baselines) = (self.app.clone(), self.stop.clone(), Arc::clone(&self.baselines));
         self.tasks.spawn(async move {
-            runner::work(&app, target, &stop).await;
+            Worker { app: &app, baselines: &baselines, stop: &stop }.work(target).await;
             drop(guard);
             drop(permit);
             app.wake.wake();
@@ -145,11 +160,12 @@ impl Round {
 
     /// A lease that ended belongs to a worker that died, here or in an earlier process.
     async fn end_dead_leases(&self, now: Millis) -> StoreResult<()> {
+        let rules = Rules::of(&self.app.config);
         let expired = self.app.store.expired(now, 1_000).await?;
         let changes: Vec<_> = expired
             .iter()
             .filter(|target| !self.in_flight.contains(&target.id))
-            .filter_map(|target| step(target, Happened::LeaseEnded, now, rand::rng().random()))
+            .filter_map(|target| step(target, Happened::LeaseEnded, now, rand::rng().random(), rules))
             .collect();
         if !changes.is_empty() {
             tracing::warn!(count = changes.len(), "targets without a living worker");

@@ -8,7 +8,9 @@
 //! first byte of a commit request leaves; and whatever is not proven afterwards is never sent
 //! again by itself.
 
+mod baselines;
 mod dispatcher;
+mod looks;
 mod machine;
 mod reconnected;
 mod runner;

@@ -2,8 +2,11 @@
 
 use multi_upload_wire::UploadStatus;
 
-use super::machine::{Happened, step};
+use super::machine::{Happened, Rules, step};
 use crate::store::{Millis, Owner, Store, StoreResult, UploadFilter};
+
+/// Nothing that waits for its account is in doubt.
+const NO_DOUBT: Rules = Rules { quiet_ms: 0 };
 
 /// Uploads read at once.
 const PAGE: u32 = 500;
@@ -15,6 +18,7 @@ pub(crate) async fn account_connected(
     account: &str,
     now: Millis,
 ) -> StoreResult<()> {
+    store.hold_account(owner, account, now).await?;
     let filter = UploadFilter {
         status: vec![UploadStatus::Publishing],
         account: Some(account.to_owned()),
@@ -29,7 +33,7 @@ pub(crate) async fn account_connected(
             .iter()
             .flat_map(|upload| &upload.targets)
             .filter(|target| target.account_id == account)
-            .filter_map(|target| step(target, Happened::Reconnected, now, 0.0))
+            .filter_map(|target| step(target, Happened::Reconnected, now, 0.0, NO_DOUBT))
             .collect();
         if !changes.is_empty() {
             store.change_targets(changes).await?;

@@ -1,5 +1,6 @@
 //! Takes one claimed target as far as it goes, storing every move before the next one.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use multi_upload_platforms::{CommitAnswer, FailureClass, Platform, PlatformError};
@@ -7,33 +8,18 @@ use multi_upload_wire::{ErrorCode, ErrorInfo};
 use rand::RngExt as _;
 use tokio_util::sync::CancellationToken;
 
-use super::machine::{Happened, SEND_WINDOW_MS, step};
+use super::baselines::Baselines;
+use super::looks::{Ids, evaluate, since};
+use super::machine::{Happened, Rules, SEND_WINDOW_MS, Seen, hold, step};
 use crate::state::App;
-use crate::store::TargetRow;
+use crate::store::{Phase, TargetRow};
 
-/// Works on a claimed target. `stop` ends it before the commit request, never after its intent was stored.
-pub(crate) async fn work(app: &App, target: TargetRow, stop: &CancellationToken) {
-    let Some(target) = advance(app, target, Happened::Taken).await else { return };
-    let platform = match app.platforms.get(&target.platform) {
-        Ok(platform) => platform.clone(),
-        Err(info) => {
-            advance(app, target, Happened::SetBack(PlatformError::new(FailureClass::Rejected, info))).await;
-            return;
-        }
-    };
-    let ready = tokio::select! {
-        ready = get_ready(app, platform.as_ref(), &target) => ready,
-        () = stop.cancelled() => {
-            advance(app, target, Happened::LeaseEnded).await;
-            return;
-        }
-    };
-    match ready {
-        Ok(ready) => send(app, platform.as_ref(), target, ready).await,
-        Err(error) => {
-            advance(app, target, Happened::SetBack(error)).await;
-        }
-    }
+/// What a worker needs.
+pub(crate) struct Worker<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) baselines: &'a Baselines,
+    /// Ends it before the commit request, never after its intent was stored.
+    pub(crate) stop: &'a CancellationToken,
 }
 
 /// All that the commit needs.
@@ -41,67 +27,189 @@ struct Ready {
     token: crate::accounts::AccessToken,
     prepared: multi_upload_platforms::Prepared,
     connection: multi_upload_platforms::Connection,
+    baseline: Option<Ids>,
 }
 
-async fn get_ready(app: &App, platform: &dyn Platform, target: &TargetRow) -> Result<Ready, PlatformError> {
-    let token = app.accounts.token(&target.owner, &target.account_id).await?;
-    let media = app.media.source(&target.owner);
-    let prepared =
-        platform.prepare(token.secret(), &target.content, &media, target.prepared.as_ref()).await?;
-    let connection = platform.open().await?;
-    Ok(Ready { token, prepared, connection })
-}
-
-async fn send(app: &App, platform: &dyn Platform, target: TargetRow, ready: Ready) {
-    let Ready { token, prepared, connection } = ready;
-    // Measured from before the intent is stored: stricter than the rule, and safe when the process
-    // is frozen anywhere between here and the first byte.
-    let begun = Instant::now();
-    let Some(target) = advance(app, target, Happened::Ready { prepared: prepared.state.clone() }).await else {
-        return;
-    };
-    let window = Duration::from_millis(SEND_WINDOW_MS.unsigned_abs());
-    let answer = if begun.elapsed() > window {
-        CommitAnswer::NotSent(PlatformError::new(
-            FailureClass::NotSent,
-            ErrorInfo::new(ErrorCode::Overloaded, "the machine was too slow to send in time; nothing was sent"),
-        ))
-    } else {
-        platform.commit(connection, token.secret(), &prepared).await
-    };
-    if let CommitAnswer::TokenExpired(_) = &answer {
-        app.accounts.token_refused(&target.owner, &target.account_id, &token);
+impl Worker<'_> {
+    /// Works on a target that was claimed: to be sent, to be looked for, or to be watched.
+    pub(crate) async fn work(&self, target: TargetRow) {
+        match target.phase {
+            Phase::Claimed => self.publish(target).await,
+            Phase::Reconciling => self.look_for(target).await,
+            Phase::Published => self.look_for(target).await,
+            phase => tracing::error!(target_id = %target.id, ?phase, "nothing can be done in this phase"),
+        }
     }
-    advance(app, target, Happened::Answered(answer)).await;
-}
 
-/// Stores the move for what happened; the target as it is now, or `None` when this worker has no
-/// more say in it.
-async fn advance(app: &App, target: TargetRow, happened: Happened) -> Option<TargetRow> {
-    let must_be_stored = matches!(happened, Happened::Answered(_));
-    let Some(change) = step(&target, happened, app.clock.now(), rand::rng().random()) else {
-        return Some(target);
-    };
-    let mut pause = Duration::from_millis(100);
-    loop {
-        match app.store.change_target(change.clone()).await {
-            Ok(Some(row)) => {
-                tracing::info!(target_id = %row.id, account = %row.account_id, phase = ?row.phase, "{}", change.event.detail);
-                return (!row.phase.is_terminal()).then_some(row);
+    async fn publish(&self, target: TargetRow) {
+        let Some(target) = self.advance(target, Happened::Taken).await else { return };
+        let platform = match self.app.platforms.get(&target.platform) {
+            Ok(platform) => platform.clone(),
+            Err(info) => {
+                let error = PlatformError::new(FailureClass::Rejected, info);
+                self.advance(target, Happened::SetBack(error)).await;
+                return;
             }
-            Ok(None) => {
-                tracing::warn!(target_id = %target.id, "another holder has moved this target on");
-                return None;
+        };
+        let ready = tokio::select! {
+            ready = self.get_ready(platform.as_ref(), &target) => ready,
+            () = self.stop.cancelled() => {
+                self.advance(target, Happened::LeaseEnded).await;
+                return;
             }
-            // An answer from the network exists only here: keep it until the store takes it.
-            Err(error) if must_be_stored => {
-                tracing::error!(%error, target_id = %target.id, "the network's answer could not be stored; trying again");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(5));
-            }
+        };
+        match ready {
+            Ok(ready) => self.send(platform.as_ref(), target, ready).await,
             Err(error) => {
-                tracing::error!(%error, target_id = %target.id, "the move could not be stored; the lease ends it");
-                return None;
+                self.advance(target, Happened::SetBack(error)).await;
+            }
+        }
+    }
+
+    async fn get_ready(&self, platform: &dyn Platform, target: &TargetRow) -> Result<Ready, PlatformError> {
+        let token = self.app.accounts.token(&target.owner, &target.account_id).await?;
+        let media = self.app.media.source(&target.owner);
+        let prepared = platform.prepare(token.secret(), &target.content, &media, target.prepared.as_ref()).await?;
+        let baseline = self.baseline(platform, token.secret(), target).await;
+        let connection = platform.open().await?;
+        Ok(Ready { token, prepared, connection, baseline })
+    }
+
+    /// The posts that exist before it is sent. Without them it is sent all the same, and an unclear
+    /// answer then goes to a person.
+    async fn baseline(&self, platform: &dyn Platform, token: &str, target: &TargetRow) -> Option<Ids> {
+        let now = self.app.clock.now();
+        if let Some(known) = self.baselines.get(target, now) {
+            return Some(known);
+        }
+        if !self.baselines.may_look(target, platform.limits().looks, now) {
+            return None;
+        }
+        match platform.look(token, &target.content).await {
+            Ok(look) if look.complete => {
+                let ids = Ids::of(&look);
+                self.baselines.put(target, ids.clone(), now);
+                Some(ids)
+            }
+            Ok(_) => None,
+            Err(error) => {
+                tracing::debug!(%error, target_id = %target.id, "no baseline");
+                None
+            }
+        }
+    }
+
+    async fn send(&self, platform: &dyn Platform, target: TargetRow, ready: Ready) {
+        let Ready { token, prepared, connection, baseline } = ready;
+        // Measured from before the intent is stored: stricter than the rule, and safe when the process
+        // is frozen anywhere between here and the first byte.
+        let begun = Instant::now();
+        let happened =
+            Happened::Ready { prepared: prepared.state.clone(), baseline: baseline.map(|ids| ids.to_bytes()) };
+        let Some(target) = self.advance(target, happened).await else { return };
+        let window = Duration::from_millis(SEND_WINDOW_MS.unsigned_abs());
+        let answer = if begun.elapsed() > window {
+            CommitAnswer::NotSent(PlatformError::new(
+                FailureClass::NotSent,
+                ErrorInfo::new(ErrorCode::Overloaded, "the machine was too slow to send in time; nothing was sent"),
+            ))
+        } else {
+            platform.commit(connection, token.secret(), &prepared).await
+        };
+        match &answer {
+            CommitAnswer::TokenExpired(_) => {
+                self.app.accounts.token_refused(&target.owner, &target.account_id, &token);
+            }
+            CommitAnswer::Applied { remote_id, .. } => self.baselines.add(&target, remote_id),
+            _ => {}
+        }
+        self.advance(target, Happened::Answered(answer)).await;
+    }
+
+    async fn look_for(&self, target: TargetRow) {
+        let seen = self.see(&target).await.unwrap_or_else(Seen::Failed);
+        if let Seen::New(posts) = &seen {
+            for post in posts {
+                self.baselines.add(&target, &post.id);
+            }
+        }
+        self.advance(target, Happened::Looked(seen)).await;
+    }
+
+    async fn see(&self, target: &TargetRow) -> Result<Seen, PlatformError> {
+        let unavailable = |info| PlatformError::new(FailureClass::Unavailable, info);
+        let platform = self.app.platforms.get(&target.platform).map_err(unavailable)?;
+        let begun_at = self.app.clock.now();
+        if !self.baselines.may_look(target, platform.limits().looks, begun_at) {
+            let info = ErrorInfo::new(ErrorCode::PlatformRateLimited, "the share of the read limit for looks is used up");
+            return Err(PlatformError::new(FailureClass::RateLimited, info));
+        }
+        let token = self.app.accounts.token(&target.owner, &target.account_id).await?;
+        let look = match platform.look(token.secret(), &target.content).await {
+            Err(error) if error.class == FailureClass::TokenExpired => {
+                self.app.accounts.token_refused(&target.owner, &target.account_id, &token);
+                return Err(error);
+            }
+            look => look?,
+        };
+        let store = &self.app.store;
+        let ids = look.posts.iter().map(|post| post.id.clone()).collect();
+        let ours = store.known_remote_ids(&target.owner, &target.account_id, ids).await.map_err(|e| unavailable(e.into()))?;
+        let before = store
+            .baseline(&target.owner, &target.id, target.attempts)
+            .await
+            .map_err(|error| unavailable(error.into()))?;
+        let before = before.map(|bytes| Ids::from_bytes(&bytes)).unwrap_or_default();
+        let ours: HashSet<String> = ours.into_iter().collect();
+        Ok(evaluate(&look, &before, &ours, since(target), begun_at))
+    }
+
+    /// Stores the move for what happened; the target as it is now, or `None` when this worker has no
+    /// more say in it.
+    async fn advance(&self, target: TargetRow, happened: Happened) -> Option<TargetRow> {
+        let app = self.app;
+        let must_be_stored = matches!(happened, Happened::Answered(_));
+        let is_proof = matches!(happened, Happened::Answered(CommitAnswer::Applied { .. }));
+        if let Some(wait) = hold(&happened) {
+            let until = app.clock.now() + wait;
+            if let Err(error) = app.store.hold_account(&target.owner, &target.account_id, until).await {
+                tracing::error!(%error, account = %target.account_id, "the account could not be held");
+            }
+        }
+        let rules = Rules::of(&app.config);
+        let mut target = target;
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let Some(change) = step(&target, happened.clone(), app.clock.now(), rand::rng().random(), rules) else {
+                return Some(target);
+            };
+            match app.store.change_target(change.clone()).await {
+                Ok(Some(row)) => {
+                    tracing::info!(target_id = %row.id, account = %row.account_id, phase = ?row.phase, "{}", change.event.detail);
+                    return (!row.phase.is_terminal()).then_some(row);
+                }
+                // A proof counts whoever holds the target by now: judge it anew on what it has become.
+                Ok(None) if is_proof => match app.store.target(&target.owner, &target.upload_id, &target.id).await {
+                    Ok(Some(row)) if (row.phase, row.fence) != (target.phase, target.fence) => target = row,
+                    _ => {
+                        tracing::error!(target_id = %target.id, "a proof of success could not be stored");
+                        return None;
+                    }
+                },
+                Ok(None) => {
+                    tracing::warn!(target_id = %target.id, "another holder has moved this target on");
+                    return None;
+                }
+                // An answer from the network exists only here: keep it until the store takes it.
+                Err(error) if must_be_stored => {
+                    tracing::error!(%error, target_id = %target.id, "the network's answer could not be stored; trying again");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(5));
+                }
+                Err(error) => {
+                    tracing::error!(%error, target_id = %target.id, "the move could not be stored; the lease ends it");
+                    return None;
+                }
             }
         }
     }

@@ -164,6 +164,7 @@ pub(crate) async fn resolve(
         Resolution::Resend => {
             let mut next = due_now(&row, target, now);
             next.phase = Phase::Waiting;
+            next.attempt = None;
             next.error = None;
             (
                 next,

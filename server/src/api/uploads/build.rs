@@ -63,11 +63,13 @@ fn new_target(
         setbacks: 0,
         content: planned.content.clone(),
         fingerprint: planned.fingerprint.clone(),
+        attempt: None,
         prepared: None,
         remote_id: None,
         remote_url: None,
         published_at: None,
         error: None,
+        sentinel_at: None,
     }
 }
 

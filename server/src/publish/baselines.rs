@@ -1,0 +1,83 @@
+//! Which posts exist before something is sent: one look for a board serves ten minutes, extended by
+//! what we publish ourselves. And how many looks the network's limits leave.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+
+use multi_upload_platforms::Rate;
+
+use super::looks::Ids;
+use crate::store::{Millis, TargetRow};
+
+/// How long a baseline is used.
+const KEEP_MS: Millis = 10 * 60_000;
+
+/// The baselines of this process, and the looks it has spent.
+#[derive(Default)]
+pub(crate) struct Baselines {
+    places: Mutex<HashMap<Place, Known>>,
+    spent: Mutex<HashMap<String, VecDeque<Millis>>>,
+}
+
+/// Where a target's post would be.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Place {
+    mode: &'static str,
+    account: String,
+    board: String,
+    section: String,
+}
+
+struct Known {
+    ids: Ids,
+    taken_at: Millis,
+}
+
+impl Place {
+    fn of(target: &TargetRow) -> Self {
+        Self {
+            mode: target.owner.mode.as_str(),
+            account: target.account_id.clone(),
+            board: target.content.board_id.clone().unwrap_or_default(),
+            section: target.content.board_section_id.clone().unwrap_or_default(),
+        }
+    }
+}
+
+impl Baselines {
+    /// The posts that exist where the target goes, if they are known and fresh.
+    pub(crate) fn get(&self, target: &TargetRow, now: Millis) -> Option<Ids> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.retain(|_, known| now - known.taken_at < KEEP_MS);
+        places.get(&Place::of(target)).map(|known| known.ids.clone())
+    }
+
+    /// A complete look showed these.
+    pub(crate) fn put(&self, target: &TargetRow, ids: Ids, now: Millis) {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.insert(Place::of(target), Known { ids, taken_at: now });
+    }
+
+    /// We made a post there.
+    pub(crate) fn add(&self, target: &TargetRow, remote_id: &str) {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = places.get_mut(&Place::of(target)) {
+            known.ids.add(remote_id);
+        }
+    }
+
+    /// Whether the account's share of the read limit allows a look now; counts it if so.
+    pub(crate) fn may_look(&self, target: &TargetRow, rate: Rate, now: Millis) -> bool {
+        let span = Millis::try_from(rate.per.as_millis()).unwrap_or(Millis::MAX);
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let looks = spent.entry(target.account_id.clone()).or_default();
+        while looks.front().is_some_and(|at| *at <= now - span) {
+            looks.pop_front();
+        }
+        let allowed = looks.len() < rate.count as usize;
+        if allowed {
+            looks.push_back(now);
+        }
+        allowed
+    }
+}
