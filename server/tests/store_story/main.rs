@@ -6,10 +6,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod doubts;
 mod others;
 mod publishing;
 mod rows;
 mod sqlite;
+mod turns;
 mod uploads;
 
 /// One test for each rule, on a fresh SQLite database.
@@ -36,6 +38,11 @@ on_sqlite! {
         other_ends_are_left_for_another_try_or_a_late_proof, a_target_has_one_open_attempt,
         a_post_belongs_to_one_target, leases_end, a_target_under_way_without_a_lease_is_found_at_once,
         several_changes_stand_each_for_itself;
+    doubts: a_doubt_blocks_its_like_and_no_other_pin_of_the_board, a_look_is_taken_when_it_is_due,
+        a_second_post_is_looked_for_at_its_time, a_baseline_is_kept_until_the_target_has_ended,
+        a_target_is_read_by_who_holds_it, posts_of_our_own_are_known;
+    turns: nothing_is_taken_from_a_held_account, a_hold_does_not_bring_anything_forward, a_write_limit_holds_over_claims,
+        a_write_limit_is_of_an_account_on_its_platform, accounts_take_turns, a_clock_that_went_back_keeps_nobody_waiting;
     others: accounts_are_kept_for_their_owner, tokens_are_saved_by_whoever_read_the_newest, a_connection_is_taken_once,
         a_connection_that_expired_is_not_found, api_keys_are_found_listed_and_revoked, a_data_key_is_added_once,
         files_are_kept_for_their_owner, what_has_lost_its_use_is_forgotten, a_closed_store_refuses;

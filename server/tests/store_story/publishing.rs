@@ -6,13 +6,7 @@ use multi_upload_server::store::{AttemptChange, Phase, Store, TargetRow};
 use multi_upload_wire::{ErrorCode, ErrorInfo, Mode, UploadStatus};
 use serde_json::json;
 
-use crate::rows::{Extra as _, change, home, moved, owner, stored, upload};
-
-fn ids(rows: &[TargetRow]) -> Vec<u32> {
-    rows.iter()
-        .map(|row| row.upload_id[3..].parse().unwrap())
-        .collect()
-}
+use crate::rows::{Extra as _, change, claim, home, ids, moved, owner, stored, upload, wakes_by};
 
 pub(crate) async fn due_targets_are_claimed_oldest_first(store: Arc<dyn Store>) {
     assert_eq!(store.next_timer().await.unwrap(), None);
@@ -24,8 +18,8 @@ pub(crate) async fn due_targets_are_claimed_oldest_first(store: Arc<dyn Store>) 
         .await;
     }
     assert_eq!(store.next_timer().await.unwrap(), Some(100));
-    assert!(store.claim(99, 1_000, 10).await.unwrap().is_empty());
-    let first = store.claim(300, 1_000, 2).await.unwrap();
+    assert!(claim(&*store, 99, 1_000, 10).await.is_empty());
+    let first = claim(&*store, 300, 1_000, 2).await;
     assert_eq!(ids(&first), [2, 3], "at most as many as asked for");
     for row in &first {
         assert_eq!(
@@ -34,11 +28,8 @@ pub(crate) async fn due_targets_are_claimed_oldest_first(store: Arc<dyn Store>) 
         );
         assert_eq!(row.owner, home());
     }
-    assert_eq!(ids(&store.claim(300, 1_000, 10).await.unwrap()), [1]);
-    assert!(
-        store.claim(300, 1_000, 10).await.unwrap().is_empty(),
-        "each once"
-    );
+    assert_eq!(ids(&claim(&*store, 300, 1_000, 10).await), [1]);
+    assert!(claim(&*store, 300, 1_000, 10).await.is_empty(), "each once");
     assert_eq!(store.next_timer().await.unwrap(), Some(400));
 
     let row = store.upload(&home(), "up_00000002").await.unwrap().unwrap();
@@ -68,7 +59,7 @@ pub(crate) async fn a_board_of_an_account_has_one_target_under_way(store: Arc<dy
     )
     .await;
 
-    let claimed = store.claim(1_000, 2_000, 10).await.unwrap();
+    let claimed = claim(&*store, 1_000, 2_000, 10).await;
     let mut found = ids(&claimed);
     found.sort_unstable();
     assert_eq!(found, [1, 4, 5, 6]);
@@ -84,25 +75,23 @@ pub(crate) async fn a_board_of_an_account_has_one_target_under_way(store: Arc<dy
         .find(|row| row.upload_id == "up_00000001")
         .unwrap();
     let armed = moved(&*store, &first, Phase::Armed, 1_001).await;
-    assert!(store.claim(1_001, 2_000, 10).await.unwrap().is_empty());
-    let looking = moved(&*store, &armed, Phase::Reconciling, 1_002).await;
-    assert!(store.claim(1_002, 2_000, 10).await.unwrap().is_empty());
-    moved(&*store, &looking, Phase::Published, 1_003).await;
-    assert_eq!(store.next_timer().await.unwrap(), Some(102));
-    let second = store.claim(1_004, 2_000, 10).await.unwrap();
+    assert!(claim(&*store, 1_001, 2_000, 10).await.is_empty());
+    moved(&*store, &armed, Phase::Published, 1_003).await;
+    assert!(wakes_by(&*store, 1_003).await);
+    let second = claim(&*store, 1_004, 2_000, 10).await;
     assert_eq!(ids(&second), [2]);
     let mut wait = change(&second[0], Phase::Waiting, 1_005);
     wait.row.due_at = 5_000;
     assert!(store.change_target(wait).await.unwrap().is_some());
-    assert_eq!(ids(&store.claim(1_006, 2_000, 10).await.unwrap()), [3]);
+    assert_eq!(ids(&claim(&*store, 1_006, 2_000, 10).await), [3]);
 }
 
 pub(crate) async fn nothing_enters_a_busy_board_by_a_change(store: Arc<dyn Store>) {
     stored(&*store, upload(1, 100, &[("pinterest:1", "b1")])).await;
     let other = stored(&*store, upload(2, 100, &[("pinterest:1", "b1")])).await;
-    let claimed = store.claim(100, 1_000, 10).await.unwrap();
+    let claimed = claim(&*store, 100, 1_000, 10).await;
     assert_eq!(ids(&claimed), [1]);
-    let enter = change(&other.targets[0], Phase::Reconciling, 200);
+    let enter = change(&other.targets[0], Phase::Armed, 200);
     assert_eq!(store.change_target(enter.clone()).await.unwrap(), None);
     assert_eq!(
         store.upload(&home(), &other.id).await.unwrap(),
@@ -114,7 +103,7 @@ pub(crate) async fn nothing_enters_a_busy_board_by_a_change(store: Arc<dyn Store
 
 pub(crate) async fn a_wait_ends_at_its_time(store: Arc<dyn Store>) {
     stored(&*store, upload(1, 100, &[("pinterest:1", "b1")])).await;
-    let claimed = store.claim(100, 1_000, 10).await.unwrap().remove(0);
+    let claimed = claim(&*store, 100, 1_000, 10).await.remove(0);
     let mut wait = change(&claimed, Phase::Waiting, 150);
     wait.row.due_at = 700;
     wait.row.setbacks = 1;
@@ -125,8 +114,8 @@ pub(crate) async fn a_wait_ends_at_its_time(store: Arc<dyn Store>) {
         (Phase::Waiting, None, 1)
     );
     assert_eq!(store.next_timer().await.unwrap(), Some(700));
-    assert!(store.claim(699, 2_000, 10).await.unwrap().is_empty());
-    let again = store.claim(700, 2_000, 10).await.unwrap().remove(0);
+    assert!(claim(&*store, 699, 2_000, 10).await.is_empty());
+    let again = claim(&*store, 700, 2_000, 10).await.remove(0);
     assert_eq!((again.phase, again.fence), (Phase::Claimed, 2));
     assert_eq!(again.scheduled_at, 100, "what the user wanted stays");
     assert!(again.error.is_some());
@@ -134,7 +123,7 @@ pub(crate) async fn a_wait_ends_at_its_time(store: Arc<dyn Store>) {
 
 pub(crate) async fn a_change_compares_phase_and_fence(store: Arc<dyn Store>) {
     stored(&*store, upload(1, 100, &[("pinterest:1", "b1")])).await;
-    let claimed = store.claim(100, 1_000, 10).await.unwrap().remove(0);
+    let claimed = claim(&*store, 100, 1_000, 10).await.remove(0);
 
     let mut old_phase = change(&claimed, Phase::Armed, 200);
     old_phase.expect_phase = Phase::Scheduled;
@@ -169,7 +158,7 @@ pub(crate) async fn a_change_writes_only_what_the_machine_owns(store: Arc<dyn St
         upload(1, 100, &[("pinterest:1", "b1"), ("pinterest:2", "b1")]),
     )
     .await;
-    let claimed = store.claim(100, 1_000, 1).await.unwrap().remove(0);
+    let claimed = claim(&*store, 100, 1_000, 1).await.remove(0);
     let mut published = change(&claimed, Phase::Published, 400);
     let next = &mut published.row;
     next.attempts = 1;
@@ -180,6 +169,7 @@ pub(crate) async fn a_change_writes_only_what_the_machine_owns(store: Arc<dyn St
     next.remote_url = Some("https://www.pinterest.com/pin/1234567890123456789/".to_owned());
     next.published_at = Some(399);
     next.error = Some(ErrorInfo::new(ErrorCode::DuplicateSuspected, "twice?"));
+    next.sentinel_at = Some(9_000);
     let expected = next.clone();
     next.account_id = "pinterest:9".to_owned();
     next.fingerprint = "other".to_owned();
@@ -215,14 +205,34 @@ pub(crate) async fn a_change_writes_only_what_the_machine_owns(store: Arc<dyn St
 
 pub(crate) async fn a_success_is_final(store: Arc<dyn Store>) {
     stored(&*store, upload(1, 100, &[("pinterest:1", "b1")])).await;
-    let claimed = store.claim(100, 1_000, 1).await.unwrap().remove(0);
+    let claimed = claim(&*store, 100, 1_000, 1).await.remove(0);
     let published = moved(&*store, &claimed, Phase::Published, 200).await;
     for phase in Phase::ALL {
-        let undo = change(&published, phase, 300);
-        assert_eq!(store.change_target(undo).await.unwrap(), None, "{phase:?}");
+        if phase != Phase::Published {
+            let undo = change(&published, phase, 300);
+            assert_eq!(store.change_target(undo).await.unwrap(), None, "{phase:?}");
+        }
     }
     let row = store.upload(&home(), "up_00000001").await.unwrap().unwrap();
     assert_eq!((row.status, row.version), (UploadStatus::Published, 3));
+
+    // What may still be said of it: a suspicion, and when to look again.
+    let mut note = change(&published, Phase::Published, 400);
+    note.row.error = Some(ErrorInfo::new(ErrorCode::DuplicateSuspected, "twice?"));
+    note.row.sentinel_at = Some(900);
+    let expected = note.row.clone();
+    note.row.remote_id = Some("other".to_owned());
+    note.row.fence = 9;
+    note.row.attempts = 9;
+    assert_eq!(
+        store.change_target(note.clone()).await.unwrap().as_ref(),
+        Some(&expected)
+    );
+    let row = store.upload(&home(), "up_00000001").await.unwrap().unwrap();
+    assert_eq!((row.status, row.version), (UploadStatus::Published, 4));
+    assert_eq!(row.targets, [expected]);
+    note.expect_fence = 9;
+    assert_eq!(store.change_target(note).await.unwrap(), None);
 }
 
 pub(crate) async fn other_ends_are_left_for_another_try_or_a_late_proof(store: Arc<dyn Store>) {
@@ -252,7 +262,7 @@ pub(crate) async fn other_ends_are_left_for_another_try_or_a_late_proof(store: A
 
 pub(crate) async fn a_target_has_one_open_attempt(store: Arc<dyn Store>) {
     stored(&*store, upload(1, 100, &[("pinterest:1", "b1")])).await;
-    let claimed = store.claim(100, 1_000, 1).await.unwrap().remove(0);
+    let claimed = claim(&*store, 100, 1_000, 1).await.remove(0);
     let with = |row: &TargetRow, to, attempt| {
         let mut change = change(row, to, 200);
         change.attempt = Some(attempt);
@@ -261,6 +271,7 @@ pub(crate) async fn a_target_has_one_open_attempt(store: Arc<dyn Store>) {
     let open = |number| AttemptChange::Open {
         number,
         deadline: 5_000,
+        baseline: None,
     };
     let close = |number, outcome| AttemptChange::Close { number, outcome };
 
@@ -329,7 +340,7 @@ pub(crate) async fn leases_end(store: Arc<dyn Store>) {
         .await;
     }
     for (n, lease) in [(1, 3_000), (2, 1_000), (3, 2_000)] {
-        let claimed = store.claim(100, lease, 1).await.unwrap();
+        let claimed = claim(&*store, 100, lease, 1).await;
         assert_eq!(ids(&claimed), [n]);
     }
     assert_eq!(store.next_timer().await.unwrap(), Some(1_000));
@@ -361,7 +372,7 @@ pub(crate) async fn leases_end(store: Arc<dyn Store>) {
 
 pub(crate) async fn a_target_under_way_without_a_lease_is_found_at_once(store: Arc<dyn Store>) {
     stored(&*store, upload(1, 100, &[("pinterest:1", "b1")])).await;
-    let claimed = store.claim(100, 1_000, 1).await.unwrap().remove(0);
+    let claimed = claim(&*store, 100, 1_000, 1).await.remove(0);
     let mut armed = change(&claimed, Phase::Armed, 200);
     armed.row.lease_until = None;
     store.change_target(armed).await.unwrap().unwrap();

@@ -1,11 +1,13 @@
 //! Rows for the story: small to write, with every field set where it matters.
 
+use std::sync::Arc;
+
 use multi_upload_platforms::{Content, ContentMedia};
 use multi_upload_server::store::{
-    AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, Idempotency, MediaRow, Millis, NewEvent,
-    NewUpload, Owner, Phase, Store, TargetChange, TargetRow, UploadRow,
+    AccountRow, ApiKeyRow, Attempt, ConnectRow, CreateOutcome, Doubt, Idempotency, MediaRow,
+    Millis, NewEvent, NewUpload, Owner, Phase, Store, TargetChange, TargetRow, UploadRow,
 };
-use multi_upload_wire::{CreateUpload, Mode, Scope, UploadStatus};
+use multi_upload_wire::{CreateUpload, ErrorCode, ErrorInfo, Mode, Scope, UploadStatus};
 use serde_json::{Map, json};
 
 pub(crate) const DAY: Millis = 24 * 60 * 60 * 1000;
@@ -105,11 +107,13 @@ fn target(n: u32, position: usize, due: Millis, account: &str, board: &str) -> T
             ..Content::default()
         },
         fingerprint: format!("fp {n} {account} {board}"),
+        attempt: None,
         prepared: None,
         remote_id: None,
         remote_url: None,
         published_at: None,
         error: None,
+        sentinel_at: None,
     }
 }
 
@@ -133,6 +137,15 @@ pub(crate) trait Extra: Into<NewUpload> {
             body_hash: vec![body; 32],
             answer: format!("{{\"id\":\"{}\"}}", new.row.id),
         });
+        new
+    }
+
+    /// With contents that a look could not tell from others of this fingerprint.
+    fn like(self, fingerprint: &str) -> NewUpload {
+        let mut new = self.into();
+        for target in &mut new.row.targets {
+            target.fingerprint = fingerprint.to_owned();
+        }
         new
     }
 
@@ -161,11 +174,53 @@ pub(crate) async fn stored(store: &dyn Store, new: NewUpload) -> UploadRow {
     }
 }
 
+/// Takes what is due, with no write limits.
+pub(crate) async fn claim(
+    store: &dyn Store,
+    now: Millis,
+    lease_until: Millis,
+    limit: u32,
+) -> Vec<TargetRow> {
+    store
+        .claim(now, lease_until, limit, Arc::default())
+        .await
+        .unwrap()
+}
+
+/// Does the timer ring at that time or before?
+pub(crate) async fn wakes_by(store: &dyn Store, at: Millis) -> bool {
+    let timer = store.next_timer().await.unwrap();
+    timer.is_some_and(|timer| timer <= at)
+}
+
+/// The numbers of the targets' uploads.
+pub(crate) fn ids(rows: &[TargetRow]) -> Vec<u32> {
+    rows.iter()
+        .map(|row| row.upload_id[3..].parse().unwrap())
+        .collect()
+}
+
+/// An attempt armed at this time that is in doubt.
+pub(crate) fn attempt(armed_at: Millis) -> Attempt {
+    Attempt {
+        armed_at,
+        has_baseline: true,
+        doubt: Some(Doubt {
+            quiet_until: armed_at + 900,
+            exists: false,
+            looks: 3,
+            clear: 2,
+            useless: 1,
+            cause: Box::new(ErrorInfo::new(ErrorCode::PlatformUnavailable, "cut")),
+        }),
+    }
+}
+
 /// The change of a target into another phase, as the machine would make it.
 pub(crate) fn change(row: &TargetRow, to: Phase, at: Millis) -> TargetChange {
     let mut next = row.clone();
     next.phase = to;
-    let under_way = matches!(to, Phase::Claimed | Phase::Armed | Phase::Reconciling);
+    let under_way = matches!(to, Phase::Claimed | Phase::Armed);
     next.lease_until = under_way.then(|| row.lease_until.unwrap_or(at) + 1_000);
     TargetChange {
         row: next,

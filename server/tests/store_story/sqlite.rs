@@ -8,7 +8,7 @@ use std::sync::Arc;
 use multi_upload_server::store::sqlite::SqliteStore;
 use multi_upload_server::store::{CreateOutcome, Phase, Store, UploadFilter};
 
-use crate::rows::{account, change, home, moved, stored, upload};
+use crate::rows::{account, change, claim, home, moved, stored, upload};
 
 /// A folder that goes away with the test.
 pub(crate) struct Place(tempfile::TempDir);
@@ -39,7 +39,7 @@ async fn a_closed_database_opens_again_with_everything() {
     let store = place.open();
     let row = stored(&store, upload(1, 100, &LANE)).await;
     store.put_account(account("pinterest:1")).await.unwrap();
-    let claimed = store.claim(100, 1_000, 1).await.unwrap();
+    let claimed = claim(&store, 100, 1_000, 1).await;
     let before = store.upload(&home(), &row.id).await.unwrap();
     store.close().await.unwrap();
     let wal = place.path().with_extension("db-wal");

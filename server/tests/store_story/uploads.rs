@@ -8,7 +8,9 @@ use multi_upload_server::store::{
 use multi_upload_wire::{ErrorCode, ErrorInfo, UploadStatus};
 use serde_json::json;
 
-use crate::rows::{DAY, Extra as _, change, event, home, moved, owner, stored, strangers, upload};
+use crate::rows::{
+    DAY, Extra as _, attempt, change, claim, event, home, moved, owner, stored, strangers, upload,
+};
 
 pub(crate) async fn an_upload_is_read_as_it_was_stored(store: Arc<dyn Store>) {
     let mut new = upload(1, 5_000, &[("pinterest:1", "b1"), ("pinterest:2", "b2")]);
@@ -20,6 +22,8 @@ pub(crate) async fn an_upload_is_read_as_it_was_stored(store: Arc<dyn Store>) {
     target.prepared = Some(json!({"media_id": "9"}));
     target.error = Some(ErrorInfo::new(ErrorCode::PlatformUnavailable, "away"));
     target.remote_url = Some("https://example.com/pin".to_owned());
+    target.attempt = Some(attempt(900));
+    target.sentinel_at = Some(8_000);
     let mut expected = new.row.clone();
 
     let row = stored(&*store, new).await;
@@ -399,8 +403,8 @@ pub(crate) async fn an_edit_replaces_content_and_times(store: Arc<dyn Store>) {
     assert_eq!(store.upload(&home(), &row.id).await.unwrap(), Some(edited));
     // The queue follows: nothing at the old time, both at the new one.
     assert_eq!(store.next_timer().await.unwrap(), Some(9_000));
-    assert!(store.claim(8_999, 20_000, 10).await.unwrap().is_empty());
-    assert_eq!(store.claim(9_000, 20_000, 10).await.unwrap().len(), 2);
+    assert!(claim(&*store, 8_999, 20_000, 10).await.is_empty());
+    assert_eq!(claim(&*store, 9_000, 20_000, 10).await.len(), 2);
 }
 
 pub(crate) async fn an_edit_is_refused_once_a_target_is_under_way(store: Arc<dyn Store>) {
@@ -409,7 +413,7 @@ pub(crate) async fn an_edit_is_refused_once_a_target_is_under_way(store: Arc<dyn
         upload(1, 5_000, &[("pinterest:1", "b1"), ("pinterest:2", "b2")]),
     )
     .await;
-    let claimed = store.claim(5_000, 20_000, 1).await.unwrap().remove(0);
+    let claimed = claim(&*store, 5_000, 20_000, 1).await.remove(0);
     let now = store.upload(&home(), &row.id).await.unwrap().unwrap();
     assert_eq!(now.version, 2);
     assert_eq!(
@@ -446,7 +450,7 @@ pub(crate) async fn a_draft_is_scheduled_by_an_edit(store: Arc<dyn Store>) {
     let draft = upload(1, 5_000, &[("pinterest:1", "b1")]).in_phase(Phase::Draft);
     let row = stored(&*store, draft).await;
     assert_eq!(store.next_timer().await.unwrap(), None);
-    assert!(store.claim(9_999, 20_000, 10).await.unwrap().is_empty());
+    assert!(claim(&*store, 9_999, 20_000, 10).await.is_empty());
     let mut edit = edit_of(&row, 2_000);
     edit.row.targets[0].phase = Phase::Scheduled;
     let edited = store.edit_upload(&home(), edit).await.unwrap().unwrap();

@@ -119,7 +119,7 @@ pub(super) fn upload(row: &Row<'_>) -> StoreResult<(i64, UploadRow)> {
 /// The columns that [`target`] reads, the id of the upload (`u.id`) among them.
 const TARGET: &str = "t.id, u.id, t.team, t.mode, t.account_id, t.platform, t.phase, t.fence, t.due_at, t.scheduled_at, \
      t.send_until, t.lease_until, t.attempts, t.setbacks, t.content, t.fingerprint, t.prepared, t.remote_id, t.remote_url, \
-     t.published_at, t.error";
+     t.published_at, t.error, t.attempt, t.sentinel_at";
 
 fn target(row: &Row<'_>) -> StoreResult<TargetRow> {
     let mode: String = row.get(3)?;
@@ -148,6 +148,8 @@ fn target(row: &Row<'_>) -> StoreResult<TargetRow> {
         remote_url: row.get(18)?,
         published_at: row.get(19)?,
         error: parse_opt(row.get(20)?, "error")?,
+        attempt: parse_opt(row.get(21)?, "attempt")?,
+        sentinel_at: row.get(22)?,
     })
 }
 

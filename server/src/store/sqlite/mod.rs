@@ -1,6 +1,7 @@
 //! The store in one SQLite file: one thread writes with group commit, a few connections read.
 
 mod accounts;
+mod claims;
 mod codec;
 mod events;
 mod keys;
@@ -11,10 +12,13 @@ mod open;
 mod plans;
 mod readers;
 mod targets;
+mod turns;
 mod uploads;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -22,7 +26,7 @@ use tokio::sync::watch;
 use super::{
     AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EventRow, MediaRow, Millis,
     NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
-    UploadRow,
+    UploadRow, WriteLimit,
 };
 use readers::Readers;
 use writer::Writer;
@@ -163,7 +167,7 @@ impl Store for SqliteStore {
     }
 
     async fn next_timer(&self) -> StoreResult<Option<Millis>> {
-        self.readers.run(targets::next_timer).await
+        self.readers.run(claims::next_timer).await
     }
 
     async fn claim(
@@ -171,21 +175,95 @@ impl Store for SqliteStore {
         now: Millis,
         lease_until: Millis,
         limit: u32,
+        limits: Arc<BTreeMap<String, WriteLimit>>,
     ) -> StoreResult<Vec<TargetRow>> {
         self.writer
-            .run(move |tx| targets::claim(tx, now, lease_until, limit))
+            .run(move |tx| claims::claim(tx, now, lease_until, limit, &limits))
+            .await
+    }
+
+    async fn claim_looks(
+        &self,
+        now: Millis,
+        lease_until: Millis,
+        limit: u32,
+    ) -> StoreResult<Vec<TargetRow>> {
+        self.writer
+            .run(move |tx| claims::claim_looks(tx.conn, now, lease_until, limit))
+            .await
+    }
+
+    async fn claim_sentinels(
+        &self,
+        now: Millis,
+        lease_until: Millis,
+        limit: u32,
+    ) -> StoreResult<Vec<TargetRow>> {
+        self.writer
+            .run(move |tx| claims::claim_sentinels(tx.conn, now, lease_until, limit))
+            .await
+    }
+
+    async fn hold_account(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        until: Millis,
+    ) -> StoreResult<()> {
+        let account = lanes::Account {
+            mode: owner.mode.as_str(),
+            id: account_id.to_owned(),
+        };
+        self.writer
+            .run(move |tx| turns::hold(tx.conn, &account, until))
+            .await
+    }
+
+    async fn target(
+        &self,
+        owner: &Owner,
+        upload_id: &str,
+        id: &str,
+    ) -> StoreResult<Option<TargetRow>> {
+        let (owner, upload_id, id) = (owner.clone(), upload_id.to_owned(), id.to_owned());
+        self.readers
+            .run(move |conn| targets::get(conn, &owner, &upload_id, &id))
+            .await
+    }
+
+    async fn baseline(
+        &self,
+        owner: &Owner,
+        target_id: &str,
+        number: u32,
+    ) -> StoreResult<Option<Vec<u8>>> {
+        let (owner, id) = (owner.clone(), target_id.to_owned());
+        self.readers
+            .run(move |conn| targets::baseline(conn, &owner, &id, number))
+            .await
+    }
+
+    async fn known_remote_ids(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        ids: Vec<String>,
+    ) -> StoreResult<Vec<String>> {
+        let (owner, account_id) = (owner.clone(), account_id.to_owned());
+        self.readers
+            .run(move |conn| targets::known_remote_ids(conn, &owner, &account_id, ids))
             .await
     }
 
     async fn expired(&self, now: Millis, limit: u32) -> StoreResult<Vec<TargetRow>> {
         self.readers
-            .run(move |conn| targets::expired(conn, now, limit))
+            .run(move |conn| claims::expired(conn, now, limit))
             .await
     }
 
     async fn expire_leases(&self, now: Millis) -> StoreResult<u64> {
         self.writer
-            .run(move |tx| targets::expire_leases(tx, now))
+            .run(move |tx| claims::expire_leases(tx.conn, now))
             .await
     }
 

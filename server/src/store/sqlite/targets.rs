@@ -1,110 +1,31 @@
-//! Targets: the queue, claims and leases, and moves in the publishing machine.
+//! Targets: moves in the publishing machine, and what is asked about them.
 
 use multi_upload_wire::Mode;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::codec::{
-    POSITIONS, from_db, is_taken, json_opt, mode_from_db, phase_to_db, target_at, to_db,
-};
+use super::codec::{POSITIONS, from_db, is_taken, json_opt, phase_to_db, target_at, to_db};
 use super::events::{EventText, insert_event};
-use super::lanes::{self, Lane};
+use super::lanes::{self, Account, Lane};
+use super::turns;
 use super::uploads;
 use super::writer::Tx;
 use crate::store::{
     AttemptChange, Millis, Owner, Phase, StoreError, StoreResult, TargetChange, TargetRow,
 };
 
-/// When the first lane can go on.
-const NEXT_DUE: &str =
-    "SELECT head_due FROM lanes WHERE busy = 0 AND head_due IS NOT NULL ORDER BY head_due LIMIT 1";
-
-/// When the first lease ends.
-const NEXT_LEASE: &str =
-    "SELECT lease_until FROM targets WHERE phase IN (2, 3, 4) ORDER BY lease_until LIMIT 1";
-
-/// Lanes that can go on, the longest due first.
-const READY: &str = "SELECT mode, account_id, board FROM lanes WHERE busy = 0 AND head_due IS NOT NULL AND head_due <= ?1 \
-     ORDER BY head_due LIMIT ?2";
-
-/// The first in the queue of a lane.
-const HEAD: &str = "SELECT n FROM targets WHERE mode = ?1 AND account_id = ?2 AND board = ?3 AND phase IN (1, 5) \
-     ORDER BY due_at, n LIMIT 1";
-
-const EXPIRED: &str = "SELECT n FROM targets WHERE phase IN (2, 3, 4) AND lease_until <= ?1 ORDER BY lease_until LIMIT ?2";
-
 /// By lane, since the queue's index begins with it.
 const OPEN_AFTER: &str = "SELECT count(*) FROM lanes l CROSS JOIN targets t ON t.mode = l.mode AND t.account_id = l.account_id \
      AND t.board = l.board WHERE l.mode = ?1 AND l.account_id = ?2 AND t.phase IN (1, 5) AND t.due_at > ?3 \
      AND t.team = ?4";
 
-pub(super) fn next_timer(conn: &Connection) -> StoreResult<Option<Millis>> {
-    let due: Option<Millis> = conn
-        .prepare_cached(NEXT_DUE)?
-        .query_row([], |row| row.get(0))
-        .optional()?;
-    let lease: Option<Millis> = conn
-        .prepare_cached(NEXT_LEASE)?
-        .query_row([], |row| row.get(0))
-        .optional()?;
-    Ok(due.into_iter().chain(lease).min())
-}
+const BASELINE: &str =
+    "SELECT ids FROM baselines WHERE team = ?1 AND mode = ?2 AND target_id = ?3 AND number = ?4";
 
-pub(super) fn claim(
-    tx: &Tx<'_>,
-    now: Millis,
-    lease_until: Millis,
-    limit: u32,
-) -> StoreResult<Vec<TargetRow>> {
-    let mut ready = Vec::new();
-    {
-        let mut statement = tx.conn.prepare_cached(READY)?;
-        let mut rows = statement.query(params![now, limit])?;
-        while let Some(row) = rows.next()? {
-            let mode: String = row.get(0)?;
-            ready.push(Lane {
-                mode: mode_from_db(&mode)?.as_str(),
-                account_id: row.get(1)?,
-                board: row.get(2)?,
-            });
-        }
-    }
-    let mut claimed = Vec::with_capacity(ready.len());
-    for lane in ready {
-        let n: i64 = tx
-            .conn
-            .prepare_cached(HEAD)?
-            .query_row(params![lane.mode, lane.account_id, lane.board], |row| {
-                row.get(0)
-            })?;
-        tx.conn
-            .prepare_cached(
-                "UPDATE targets SET phase = 2, fence = fence + 1, lease_until = ?2 WHERE n = ?1",
-            )?
-            .execute([n, lease_until])?;
-        lanes::refresh(tx.conn, &lane)?;
-        uploads::renew(tx, n / POSITIONS, now)?;
-        claimed.push(target_at(tx.conn, n)?);
-    }
-    Ok(claimed)
-}
+const FORGET_BASELINES: &str =
+    "DELETE FROM baselines WHERE team = ?1 AND mode = ?2 AND target_id = ?3";
 
-pub(super) fn expired(conn: &Connection, now: Millis, limit: u32) -> StoreResult<Vec<TargetRow>> {
-    let mut statement = conn.prepare_cached(EXPIRED)?;
-    let numbers = statement
-        .query_map(params![now, limit], |row| row.get(0))?
-        .collect::<Result<Vec<i64>, _>>()?;
-    numbers.into_iter().map(|n| target_at(conn, n)).collect()
-}
-
-pub(super) fn expire_leases(tx: &Tx<'_>, now: Millis) -> StoreResult<u64> {
-    let changed = tx
-        .conn
-        .prepare_cached(
-            "UPDATE targets SET lease_until = ?1 WHERE phase IN (2, 3, 4) AND lease_until > ?1",
-        )?
-        .execute([now])?;
-    Ok(changed as u64)
-}
+const BY_REMOTE_ID: &str =
+    "SELECT 1 FROM targets WHERE mode = ?1 AND account_id = ?2 AND remote_id = ?3";
 
 pub(super) fn change_all(
     tx: &Tx<'_>,
@@ -124,19 +45,49 @@ pub(super) fn change(tx: &Tx<'_>, change: &TargetChange) -> StoreResult<Option<T
     let Some((n, lane)) = find(tx.conn, upload, &row.id, row.owner.mode)? else {
         return Ok(None);
     };
-    let under_way = matches!(
-        row.phase,
-        Phase::Claimed | Phase::Armed | Phase::Reconciling
-    );
-    // Under way without a lease would be lost for ever; such a change gets one that is over at once.
-    let lease_until = under_way.then(|| row.lease_until.unwrap_or(change.at));
     // First of all writes: when the lane is busy or the post belongs to another target, nothing has changed yet.
-    let moved = tx
-        .conn
+    let moved = match change.expect_phase {
+        Phase::Published => note(tx.conn, n, change)?,
+        _ => move_to(tx.conn, n, change)?,
+    };
+    match moved {
+        Ok(0) => return Ok(None),
+        Ok(_) => {}
+        Err(error) if is_taken(&error) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
+    if let Some(attempt) = &change.attempt {
+        change_attempt(tx.conn, n, row, attempt, change.at)?;
+    }
+    if row.phase.is_terminal() {
+        forget_baselines(tx.conn, row)?;
+    }
+    if change.expect_phase == Phase::Claimed && row.phase != Phase::Armed {
+        turns::gave_back(tx.conn, &lane.account)?;
+    }
+    lanes::refresh(tx.conn, &lane)?;
+    uploads::renew(tx, upload, change.at)?;
+    insert_event(tx, upload, &EventText::new(change.event.clone())?)?;
+    target_at(tx.conn, n).map(Some)
+}
+
+fn move_to(
+    conn: &Connection,
+    n: i64,
+    change: &TargetChange,
+) -> StoreResult<rusqlite::Result<usize>> {
+    let row = &change.row;
+    // Under way without a lease would be lost for ever; such a change gets one that is over at once.
+    let lease_until = match row.phase {
+        Phase::Claimed | Phase::Armed => Some(row.lease_until.unwrap_or(change.at)),
+        Phase::Reconciling => row.lease_until,
+        _ => None,
+    };
+    Ok(conn
         .prepare_cached(
             "UPDATE targets SET phase = ?4, fence = ?5, due_at = ?6, scheduled_at = ?7, send_until = ?8, lease_until = ?9, \
-             attempts = ?10, setbacks = ?11, prepared = ?12, remote_id = ?13, remote_url = ?14, published_at = ?15, \
-             error = ?16 WHERE n = ?1 AND phase = ?2 AND fence = ?3",
+             attempts = ?10, setbacks = ?11, attempt = ?12, prepared = ?13, remote_id = ?14, remote_url = ?15, \
+             published_at = ?16, error = ?17, sentinel_at = ?18 WHERE n = ?1 AND phase = ?2 AND fence = ?3",
         )?
         .execute(params![
             n,
@@ -150,31 +101,35 @@ pub(super) fn change(tx: &Tx<'_>, change: &TargetChange) -> StoreResult<Option<T
             lease_until,
             row.attempts,
             row.setbacks,
+            json_opt(row.attempt.as_ref())?,
             json_opt(row.prepared.as_ref())?,
             row.remote_id,
             row.remote_url,
             row.published_at,
             json_opt(row.error.as_ref())?,
-        ]);
-    match moved {
-        Ok(0) => return Ok(None),
-        Ok(_) => {}
-        Err(error) if is_taken(&error) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    }
-    if let Some(attempt) = &change.attempt {
-        change_attempt(tx.conn, n, row, attempt, change.at)?;
-    }
-    lanes::refresh(tx.conn, &lane)?;
-    uploads::renew(tx, upload, change.at)?;
-    insert_event(tx, upload, &EventText::new(change.event.clone())?)?;
-    target_at(tx.conn, n).map(Some)
+            row.sentinel_at,
+        ]))
+}
+
+/// What may still be said of a success.
+fn note(conn: &Connection, n: i64, change: &TargetChange) -> StoreResult<rusqlite::Result<usize>> {
+    Ok(conn
+        .prepare_cached(
+            "UPDATE targets SET error = ?4, sentinel_at = ?5 WHERE n = ?1 AND phase = ?2 AND fence = ?3",
+        )?
+        .execute(params![
+            n,
+            phase_to_db(change.expect_phase),
+            to_db(change.expect_fence),
+            json_opt(change.row.error.as_ref())?,
+            change.row.sentinel_at,
+        ]))
 }
 
 /// A success is final. The other ends are left only when a person asks for another try, or by a late proof of success.
 const fn is_allowed(from: Phase, to: Phase) -> bool {
     match from {
-        Phase::Published => false,
+        Phase::Published => matches!(to, Phase::Published),
         Phase::Failed | Phase::Canceled | Phase::Missed => {
             matches!(to, Phase::Scheduled | Phase::Waiting | Phase::Published)
         }
@@ -193,8 +148,10 @@ fn find(conn: &Connection, upload: i64, id: &str, mode: Mode) -> StoreResult<Opt
                 Ok((
                     row.get(0)?,
                     Lane {
-                        mode: mode.as_str(),
-                        account_id: row.get(1)?,
+                        account: Account {
+                            mode: mode.as_str(),
+                            id: row.get(1)?,
+                        },
                         board: row.get(2)?,
                     },
                 ))
@@ -211,19 +168,29 @@ fn change_attempt(
     at: Millis,
 ) -> StoreResult<()> {
     match attempt {
-        AttemptChange::Open { number, deadline } => {
+        AttemptChange::Open {
+            number,
+            deadline,
+            baseline,
+        } => {
             let opened = conn
                 .prepare_cached(
-                    "INSERT INTO attempts (target, number, fence, fingerprint, deadline, opened_at) \
-                     SELECT n, ?2, ?3, fingerprint, ?4, ?5 FROM targets WHERE n = ?1",
+                    "INSERT INTO attempts (target, number, mode, account_id, fence, fingerprint, deadline, opened_at) \
+                     SELECT n, ?2, mode, account_id, ?3, fingerprint, ?4, ?5 FROM targets WHERE n = ?1",
                 )?
                 .execute(params![n, number, to_db(row.fence), deadline, at]);
             match opened {
-                Err(error) if is_taken(&error) => Err(StoreError::Failed(format!(
-                    "attempt {number} of target {} cannot begin: it exists, or an earlier one is still open",
-                    row.id
-                ))),
-                other => Ok(other.map(drop)?),
+                Err(error) if is_taken(&error) => {
+                    return Err(StoreError::Failed(format!(
+                        "attempt {number} of target {} cannot begin: it exists, or an earlier one is still open",
+                        row.id
+                    )));
+                }
+                other => other?,
+            };
+            match baseline {
+                Some(ids) => keep_baseline(conn, row, *number, ids),
+                None => Ok(()),
             }
         }
         AttemptChange::Close { number, outcome } => {
@@ -236,6 +203,76 @@ fn change_attempt(
             Ok(())
         }
     }
+}
+
+fn keep_baseline(conn: &Connection, row: &TargetRow, number: u32, ids: &[u8]) -> StoreResult<()> {
+    conn.prepare_cached(
+        "INSERT INTO baselines (team, mode, target_id, number, ids) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![
+        row.owner.team,
+        row.owner.mode.as_str(),
+        row.id,
+        number,
+        ids
+    ])?;
+    Ok(())
+}
+
+fn forget_baselines(conn: &Connection, row: &TargetRow) -> StoreResult<()> {
+    conn.prepare_cached(FORGET_BASELINES)?.execute(params![
+        row.owner.team,
+        row.owner.mode.as_str(),
+        row.id
+    ])?;
+    Ok(())
+}
+
+pub(super) fn baseline(
+    conn: &Connection,
+    owner: &Owner,
+    id: &str,
+    number: u32,
+) -> StoreResult<Option<Vec<u8>>> {
+    Ok(conn
+        .prepare_cached(BASELINE)?
+        .query_row(
+            params![owner.team, owner.mode.as_str(), id, number],
+            |row| row.get(0),
+        )
+        .optional()?)
+}
+
+pub(super) fn get(
+    conn: &Connection,
+    owner: &Owner,
+    upload_id: &str,
+    id: &str,
+) -> StoreResult<Option<TargetRow>> {
+    let Some(upload) = uploads::number(conn, owner, upload_id)? else {
+        return Ok(None);
+    };
+    match find(conn, upload, id, owner.mode)? {
+        Some((n, _)) => target_at(conn, n).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Of any team: teams that share an account share its posts.
+pub(super) fn known_remote_ids(
+    conn: &Connection,
+    owner: &Owner,
+    account_id: &str,
+    ids: Vec<String>,
+) -> StoreResult<Vec<String>> {
+    let mut statement = conn.prepare_cached(BY_REMOTE_ID)?;
+    let mut known = Vec::new();
+    for id in ids {
+        if statement.exists(params![owner.mode.as_str(), account_id, id])? {
+            known.push(id);
+        }
+    }
+    Ok(known)
 }
 
 pub(super) fn open_after(
@@ -257,12 +294,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finding_work_costs_the_same_in_a_long_queue() {
-        assert_index(NEXT_DUE, &["lanes_ready"]);
-        assert_index(NEXT_LEASE, &["targets_by_lease"]);
-        assert_index(READY, &["lanes_ready"]);
-        assert_index(HEAD, &["targets_queue"]);
-        assert_index(EXPIRED, &["targets_by_lease"]);
+    fn asking_costs_the_same_among_many_targets() {
         assert_index(OPEN_AFTER, &["PRIMARY KEY", "targets_queue"]);
+        assert_index(BASELINE, &["baselines_by_target"]);
+        assert_index(FORGET_BASELINES, &["baselines_by_target"]);
+        assert_index(BY_REMOTE_ID, &["targets_by_remote_id"]);
     }
 }

@@ -31,6 +31,7 @@ struct TargetText {
     content: String,
     prepared: Option<String>,
     error: Option<String>,
+    attempt: Option<String>,
 }
 
 impl Ready {
@@ -50,6 +51,7 @@ impl Ready {
                     content: json(&target.content)?,
                     prepared: json_opt(target.prepared.as_ref())?,
                     error: json_opt(target.error.as_ref())?,
+                    attempt: json_opt(target.attempt.as_ref())?,
                 })
             })
             .collect::<StoreResult<_>>()?;
@@ -112,8 +114,8 @@ fn create_one(tx: &Tx<'_>, new: Ready) -> StoreResult<CreateOutcome> {
             .prepare_cached(
                 "INSERT INTO targets (n, upload, id, team, mode, account_id, platform, board, phase, fence, due_at, \
                  scheduled_at, send_until, lease_until, attempts, setbacks, content, fingerprint, prepared, remote_id, \
-                 remote_url, published_at, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
-                 ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
+                 remote_url, published_at, error, attempt, sentinel_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
+                 ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)",
             )?
             .execute(params![
                 n * POSITIONS + position as i64,
@@ -139,6 +141,8 @@ fn create_one(tx: &Tx<'_>, new: Ready) -> StoreResult<CreateOutcome> {
                 target.remote_url,
                 target.published_at,
                 text.error,
+                text.attempt,
+                target.sentinel_at,
             ])?;
         if matches!(target.phase, Phase::Scheduled | Phase::Waiting) {
             lanes::joined(tx.conn, &lane, target.due_at)?;

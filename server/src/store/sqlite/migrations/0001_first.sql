@@ -49,20 +49,28 @@ CREATE TABLE targets (
     setbacks     INTEGER NOT NULL,
     content      TEXT    NOT NULL,
     fingerprint  TEXT    NOT NULL,
+    attempt      TEXT,
     prepared     TEXT,
     remote_id    TEXT,
     remote_url   TEXT,
     published_at INTEGER,
     error        TEXT,
-    -- Whoever works on a target has a lease that ends, or the target could be lost.
-    CHECK ((phase IN (2, 3, 4)) = (lease_until IS NOT NULL)),
+    sentinel_at  INTEGER,
+    -- Whoever works on a target has a lease that ends, or the target could be lost: always while it is claimed or armed (2, 3),
+    -- during a look while it is in doubt (4).
+    CHECK (CASE WHEN phase IN (2, 3) THEN lease_until IS NOT NULL WHEN phase = 4 THEN 1 ELSE lease_until IS NULL END),
     CHECK (upload = n >> 6)
 ) STRICT;
 -- What waits in a lane, by time (scheduled, waiting).
 CREATE INDEX targets_queue ON targets (mode, account_id, board, due_at) WHERE phase IN (1, 5);
--- At most one target of a lane is under way (claimed, armed, reconciling).
-CREATE UNIQUE INDEX targets_under_way ON targets (mode, account_id, board) WHERE phase IN (2, 3, 4);
-CREATE INDEX targets_by_lease ON targets (lease_until) WHERE phase IN (2, 3, 4);
+-- At most one target of a lane is under way (claimed, armed).
+CREATE UNIQUE INDEX targets_under_way ON targets (mode, account_id, board) WHERE phase IN (2, 3);
+-- Of those that a look could not tell apart at most one is under way or in doubt (claimed, armed, reconciling).
+CREATE UNIQUE INDEX targets_alone ON targets (mode, account_id, fingerprint) WHERE phase IN (2, 3, 4);
+CREATE INDEX targets_by_lease ON targets (lease_until) WHERE lease_until IS NOT NULL;
+-- What is to be looked for next.
+CREATE INDEX targets_looks ON targets (due_at) WHERE phase = 4 AND lease_until IS NULL;
+CREATE INDEX targets_sentinels ON targets (sentinel_at) WHERE phase = 6 AND sentinel_at IS NOT NULL;
 -- A post on a network belongs to one target.
 CREATE UNIQUE INDEX targets_by_remote_id ON targets (mode, account_id, remote_id) WHERE remote_id IS NOT NULL;
 
@@ -76,12 +84,29 @@ CREATE TABLE lanes (
     busy       INTEGER NOT NULL CHECK (busy IN (0, 1)),
     PRIMARY KEY (mode, account_id, board)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX lanes_ready ON lanes (head_due) WHERE busy = 0 AND head_due IS NOT NULL;
+CREATE INDEX lanes_ready ON lanes (mode, account_id, head_due) WHERE busy = 0 AND head_due IS NOT NULL;
+
+-- Accounts take turns, whatever they have in their lanes. turn_at is null when no lane can go on, else the latest of: the first
+-- head_due of a free lane, open_at (it is held until then), room_at (its write limit is used up until then), served_at
+-- (its last turn).
+CREATE TABLE turns (
+    mode       TEXT    NOT NULL,
+    account_id TEXT    NOT NULL,
+    open_at    INTEGER NOT NULL,
+    room_at    INTEGER NOT NULL,
+    served_at  INTEGER NOT NULL,
+    turn_at    INTEGER,
+    PRIMARY KEY (mode, account_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX turns_next ON turns (turn_at) WHERE turn_at IS NOT NULL;
+CREATE INDEX turns_by_served ON turns (served_at);
 
 -- The intent row: stored before a request that publishes leaves. outcome is null while it may be under way.
 CREATE TABLE attempts (
     target      INTEGER NOT NULL REFERENCES targets (n),
     number      INTEGER NOT NULL,
+    mode        TEXT    NOT NULL,
+    account_id  TEXT    NOT NULL,
     fence       INTEGER NOT NULL,
     fingerprint TEXT    NOT NULL,
     deadline    INTEGER NOT NULL,
@@ -91,6 +116,19 @@ CREATE TABLE attempts (
     PRIMARY KEY (target, number)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX attempts_open ON attempts (target) WHERE outcome IS NULL;
+-- How many an account made of late, for its write limit.
+CREATE INDEX attempts_of_account ON attempts (mode, account_id, opened_at);
+
+-- What existed before an attempt: hashed ids, 8 bytes each. Kept until the target has ended.
+CREATE TABLE baselines (
+    n         INTEGER PRIMARY KEY,
+    team      TEXT    NOT NULL,
+    mode      TEXT    NOT NULL,
+    target_id TEXT    NOT NULL,
+    number    INTEGER NOT NULL,
+    ids       BLOB    NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX baselines_by_target ON baselines (team, mode, target_id, number);
 
 CREATE TABLE events (
     upload    INTEGER NOT NULL REFERENCES uploads (n),
