@@ -503,6 +503,26 @@ async fn a_person_answers_what_the_machine_cannot_know() {
         .post(&resolve, &json!({"resolution": "published"}))
         .await;
     assert_eq!(faults(&reply), pairs(&[("/remote_id", "required")]));
+    for (body, pointer, code) in [
+        (
+            json!({"resolution": "published", "remote_id": "../pin"}),
+            "/remote_id",
+            "invalid",
+        ),
+        (
+            json!({"resolution": "resend", "remote_id": "1"}),
+            "/remote_id",
+            "conflict",
+        ),
+        (
+            json!({"resolution": "resend", "target": "tg_1"}),
+            "/target",
+            "unknown",
+        ),
+    ] {
+        let reply = service.post(&resolve, &body).await;
+        assert_eq!(faults(&reply), pairs(&[(pointer, code)]), "{body}");
+    }
     let reply = service
         .post(&resolve, &json!({"resolution": "gone", "targt": "x"}))
         .await;
@@ -518,7 +538,10 @@ async fn a_person_answers_what_the_machine_cannot_know() {
         .await;
     assert_eq!(reply.status, 200, "{}", reply.text);
     assert_eq!(status(&reply.json), ("published", "published"));
-    assert_eq!(reply.json["targets"][0]["remote_id"], "123456");
+    let target = &reply.json["targets"][0];
+    assert_eq!(target["remote_id"], "123456");
+    assert!(target["remote_url"].as_str().unwrap().contains("123456"));
+    assert!(target["error"].is_null() && target["published_at"].is_string());
     let reply = service
         .post(&resolve, &json!({"resolution": "resend"}))
         .await;
