@@ -103,7 +103,7 @@ test-python: native ## Python: ruff, mypy, stubtest, pytest
 	  step $@ "ruff" .venv/bin/ruff check $(PYTHON_CODE)
 	  step $@ "ruff format" .venv/bin/ruff format --check $(PYTHON_CODE)
 	  step $@ "mypy" .venv/bin/mypy --strict
-	  step $@ "stubtest" .venv/bin/stubtest --mypy-config-file pyproject.toml multi_upload
+	  step $@ "stubtest" .venv/bin/stubtest --mypy-config-file pyproject.toml multi_upload._native
 	  step $@ "pytest" $(PY) -m pytest tests/python
 	fi
 

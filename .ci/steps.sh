@@ -56,7 +56,7 @@ have_python() {
 }
 
 have_node() {
-    command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null
+    command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null
 }
 
 # make_venv REQUIREMENTS: .venv with the tools of the Python steps.
