@@ -129,11 +129,13 @@ node-build:
 	fi
 
 .PHONY: test-e2e
-test-e2e: rust ## The command and the service, from outside
+test-e2e: native node-build ## The command, the service and the examples, from outside
 	@if ! have_python && ! debian python3 python3-venv; then
 	  skip "End to end" "$(NO_PYTHON)"
 	else
 	  $(MAKE) .venv/ready
+	  # The examples for the shell call the service with it.
+	  command -v curl >/dev/null || debian curl || skip "Examples for the shell" "curl was not found"
 	  step $@ "End to end" $(PY) -m pytest tests/e2e
 	fi
 
