@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use multi_upload_wire::{ErrorCode, Outcome, Resolution, ResolveRequest, Retry, Upload};
 use serde_json::{Map, Value};
 
+use super::plan::LATE_MS;
 use super::{view, visible};
 use crate::api::auth::Caller;
 use crate::api::body::Object;
@@ -13,9 +14,6 @@ use crate::api::problem::{Answer, Problem};
 use crate::state::App;
 use crate::store::{Millis, NewEvent, Phase, TargetChange, TargetRow, UploadRow};
 use crate::time;
-
-/// The late rule where none is given.
-const LATE_MS: Millis = 24 * 3_600_000;
 
 /// Cancels what has not been sent. A second call changes nothing.
 #[utoipa::path(

@@ -1,0 +1,9 @@
+//! The HTTP API, driven through the real engine and its router, with the sandbox as the network.
+
+mod accounts;
+mod actions;
+mod bad_input;
+mod media;
+mod requests;
+mod support;
+mod uploads;
