@@ -360,3 +360,87 @@ async fn a_batch_names_the_wrong_rows_and_stores_the_others() {
     assert_eq!(service.stored().await, 2);
     service.stop().await;
 }
+
+#[tokio::test]
+async fn no_value_of_any_field_makes_the_service_fail() {
+    let (service, account, board) = still().await;
+    let good = scheduled(&account, &board);
+    let fields = [
+        "accounts",
+        "image_url",
+        "image_urls",
+        "video_url",
+        "media_id",
+        "media_ids",
+        "caption",
+        "title",
+        "description",
+        "link",
+        "alt_text",
+        "board_id",
+        "board_section_id",
+        "cover_image_url",
+        "cover_media_id",
+        "cover_image_key_frame_time",
+        "scheduled_at",
+        "timezone",
+        "schedule",
+        "overrides",
+        "external_id",
+        "draft",
+        "dry_run",
+        "late",
+        "pinterest",
+        "tiktok",
+        "instagram",
+        "nothing",
+        "",
+    ];
+    let values = [
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(1.5e300),
+        json!(u64::MAX),
+        json!(""),
+        json!(" "),
+        json!("\u{202e}\u{feff}"),
+        json!("é".repeat(5_000)),
+        json!("9999-12-31T23:59:59Z"),
+        json!("-009999-01-02T01:59:59Z"),
+        json!("http://["),
+        json!("https://user:pass@example.com:99999/"),
+        json!([]),
+        json!([null, {}, [[]], "x"]),
+        json!({}),
+        json!({"": {"": null}}),
+        json!({"send_within": "0s"}),
+        json!({"send_within": "99999999999999999999d"}),
+        json!({account.as_str(): {"title": ["x"]}}),
+        json!({"board_id": "1", "dominant_color": "red", "~/": 1}),
+    ];
+    for name in fields {
+        for value in &values {
+            let reply = service
+                .post("/v1/uploads/validate", &with(&good, name, value.clone()))
+                .await;
+            assert_eq!(reply.status, 200, "{name}: {value}: {}", reply.text);
+            let is_valid = reply.json["valid"] == true;
+            let reply = service
+                .post("/v1/upload", &with(&good, name, value.clone()))
+                .await;
+            let expected = match reply.json["valid"].is_boolean() {
+                true => 200,
+                false if is_valid => 202,
+                false => 422,
+            };
+            let status = reply.status.as_u16();
+            assert!(status == expected, "{name}: {value}: {}", reply.text);
+            if status == 422 {
+                assert_problem(&reply, 422, reply.json["code"].as_str().unwrap());
+                assert!(!reply.json["errors"].as_array().unwrap().is_empty());
+            }
+        }
+    }
+    service.stop().await;
+}

@@ -23,10 +23,10 @@ impl Plan {
     pub(super) fn time(&mut self, asked: &CreateUpload, timing: Timing, now: Millis) {
         if let Some(late) = &asked.late {
             match time::parse_duration(&late.send_within) {
-                Some(within) => {
+                Some(within) if !within.is_zero() => {
                     self.late_ms = Millis::try_from(within.as_millis()).unwrap_or(LATE_MS);
                 }
-                None => self.fault(
+                _ => self.fault(
                     "/late/send_within",
                     "invalid",
                     "must be a number and a unit: 90s, 15m, 24h or 7d; at most 366d",
