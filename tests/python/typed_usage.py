@@ -1,4 +1,4 @@
-"""Read by type checkers, never run: a line with `type: ignore` must be an error, no other may be."""
+"""Read by type checkers, never run: where a line says `type: ignore` there must be an error."""
 
 from __future__ import annotations
 

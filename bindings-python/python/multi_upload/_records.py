@@ -22,6 +22,7 @@ class Record:
     """Base of all results. Records compare by content, pickle, and print their fields."""
 
     _kinds: ClassVar[dict[str, str]]
+    _secrets: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, data: dict[str, Any]) -> None:
         self._data = data
@@ -52,11 +53,12 @@ class Record:
         return self._data["id"]
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown())
-        return f"{type(self).__name__}({fields})"
-
-    def _shown(self) -> list[str]:
-        return [name for name in self._kinds if self._data.get(name) not in (None, [], {})]
+        shown = [
+            f"{name}={getattr(self, name)!r}"
+            for name in self._kinds
+            if name not in self._secrets and self._data.get(name) not in (None, [], {})
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
