@@ -49,8 +49,17 @@ pub(crate) enum Happened {
 }
 
 /// The move for what happened, or `None` where the target goes on as it is.
-pub(crate) fn step(target: &TargetRow, happened: Happened, now: Millis, random: f64) -> Option<TargetChange> {
-    let mover = Mover { target, now, random };
+pub(crate) fn step(
+    target: &TargetRow,
+    happened: Happened,
+    now: Millis,
+    random: f64,
+) -> Option<TargetChange> {
+    let mover = Mover {
+        target,
+        now,
+        random,
+    };
     match (target.phase, happened) {
         (Phase::Claimed, Happened::Taken) => (now > target.send_until).then(|| mover.missed()),
         (Phase::Claimed, Happened::SetBack(error)) => Some(mover.set_back(error)),
@@ -76,30 +85,55 @@ impl Mover<'_> {
         let late_s = (self.now - self.target.scheduled_at) / 1000;
         let mut error = ErrorInfo::new(
             ErrorCode::ScheduleInPast,
-            format!("it was due {} and could not be sent in time: {late_s} s late", time(self.target.scheduled_at)),
+            format!(
+                "it was due {} and could not be sent in time: {late_s} s late",
+                time(self.target.scheduled_at)
+            ),
         )
-        .with_remedy("Create the upload again, with `late.send_within` longer if a late post is welcome.");
+        .with_remedy(
+            "Create the upload again, with `late.send_within` longer if a late post is welcome.",
+        );
         // What kept it waiting is the reason a reader wants.
         if let Some(reason) = &self.target.error {
             error.detail = format!("{}; last reason: {}", error.detail, reason.detail);
         }
         let mut row = self.end(Phase::Missed);
         row.error = Some(self.about(error));
-        self.change(row, "target.missed", "its time passed beyond the late rule", json!({"late_s": late_s}))
+        self.change(
+            row,
+            "target.missed",
+            "its time passed beyond the late rule",
+            json!({"late_s": late_s}),
+        )
     }
 
     fn released(&self) -> TargetChange {
         let mut row = self.end(Phase::Waiting);
         row.due_at = self.now;
-        self.change(row, "target.released", "the worker stopped before anything was sent; again now", json!({}))
+        self.change(
+            row,
+            "target.released",
+            "the worker stopped before anything was sent; again now",
+            json!({}),
+        )
     }
 
     fn reconnected(&self) -> Option<TargetChange> {
-        let waits_for_it =
-            self.target.error.as_ref().is_some_and(|error| error.is(ErrorCode::AccountReconnectRequired));
+        let waits_for_it = self
+            .target
+            .error
+            .as_ref()
+            .is_some_and(|error| error.is(ErrorCode::AccountReconnectRequired));
         let mut row = self.target.clone();
         row.due_at = self.now;
-        waits_for_it.then(|| self.change(row, "target.released", "the account was connected again; again now", json!({})))
+        waits_for_it.then(|| {
+            self.change(
+                row,
+                "target.released",
+                "the account was connected again; again now",
+                json!({}),
+            )
+        })
     }
 
     fn set_back(&self, error: PlatformError) -> TargetChange {
@@ -108,7 +142,9 @@ impl Mover<'_> {
             FailureClass::Rejected | FailureClass::NotFound => self.failed(info),
             FailureClass::ReconnectRequired => self.wait(RECONNECT_WAIT_MS, info, false),
             FailureClass::AppNotAllowed => self.failed(info),
-            FailureClass::RateLimited | FailureClass::SpamBlocked => self.wait(limit_wait(&error), info, false),
+            FailureClass::RateLimited | FailureClass::SpamBlocked => {
+                self.wait(limit_wait(&error), info, false)
+            }
             _ if self.target.setbacks + 1 >= MAX_SETBACKS => {
                 let mut info = info;
                 info.exhausted = true;
@@ -127,27 +163,39 @@ impl Mover<'_> {
         row.attempts = number;
         row.prepared = prepared;
         row.error = None;
-        let mut change = self.change(row, "target.armed", "the intent to send is stored", json!({"attempt": number}));
+        let mut change = self.change(
+            row,
+            "target.armed",
+            "the intent to send is stored",
+            json!({"attempt": number}),
+        );
         change.attempt = Some(AttemptChange::Open { number, deadline });
         change
     }
 
     fn answered(&self, answer: CommitAnswer) -> TargetChange {
         let (mut change, outcome) = match answer {
-            CommitAnswer::Applied { remote_id, remote_url } => {
+            CommitAnswer::Applied {
+                remote_id,
+                remote_url,
+            } => {
                 let mut row = self.end(Phase::Published);
                 row.published_at = Some(self.now);
                 row.error = None;
                 let data = json!({"remote_id": remote_id, "remote_url": remote_url});
                 row.remote_id = Some(remote_id);
                 row.remote_url = Some(remote_url);
-                (self.change(row, "target.published", "the network confirmed it", data), "applied")
+                (
+                    self.change(row, "target.published", "the network confirmed it", data),
+                    "applied",
+                )
             }
             CommitAnswer::NotSent(error) => (self.set_back(error), "not_sent"),
             CommitAnswer::Rejected(error) => (self.set_back_rejected(&error), "rejected"),
-            CommitAnswer::Throttled(error) => {
-                (self.wait(limit_wait(&error), (*error.info).clone(), false), "throttled")
-            }
+            CommitAnswer::Throttled(error) => (
+                self.wait(limit_wait(&error), (*error.info).clone(), false),
+                "throttled",
+            ),
             CommitAnswer::TokenExpired(error) => (self.token_expired(error), "token_expired"),
             CommitAnswer::AppliedIdUnknown(error) => (
                 self.needs_review(
@@ -156,31 +204,51 @@ impl Mover<'_> {
                 ),
                 "unknown",
             ),
-            CommitAnswer::Unknown(error) => {
-                (self.needs_review(&error.info, "the network's answer does not tell whether it exists"), "unknown")
-            }
+            CommitAnswer::Unknown(error) => (
+                self.needs_review(
+                    &error.info,
+                    "the network's answer does not tell whether it exists",
+                ),
+                "unknown",
+            ),
         };
-        change.attempt = Some(AttemptChange::Close { number: self.target.attempts, outcome });
+        change.attempt = Some(AttemptChange::Close {
+            number: self.target.attempts,
+            outcome,
+        });
         change
     }
 
     /// A refusal before anything happened. Some are about the account or the app, not the content.
     fn set_back_rejected(&self, error: &PlatformError) -> TargetChange {
         match error.class {
-            FailureClass::ReconnectRequired => self.wait(RECONNECT_WAIT_MS, (*error.info).clone(), false),
+            FailureClass::ReconnectRequired => {
+                self.wait(RECONNECT_WAIT_MS, (*error.info).clone(), false)
+            }
             _ => self.failed((*error.info).clone()),
         }
     }
 
     /// The token was refused before anything happened: at once again with a new one, then like any setback.
     fn token_expired(&self, error: PlatformError) -> TargetChange {
-        if self.target.setbacks == 0 { self.wait(0, *error.info, true) } else { self.set_back(error) }
+        if self.target.setbacks == 0 {
+            self.wait(0, *error.info, true)
+        } else {
+            self.set_back(error)
+        }
     }
 
     fn lost(&self) -> TargetChange {
-        let info = ErrorInfo::new(ErrorCode::OutcomeUnknown, "the worker stopped while the request was under way");
-        let mut change = self.needs_review(&info, "the worker stopped while the request was under way");
-        change.attempt = Some(AttemptChange::Close { number: self.target.attempts, outcome: "unknown" });
+        let info = ErrorInfo::new(
+            ErrorCode::OutcomeUnknown,
+            "the worker stopped while the request was under way",
+        );
+        let mut change =
+            self.needs_review(&info, "the worker stopped while the request was under way");
+        change.attempt = Some(AttemptChange::Close {
+            number: self.target.attempts,
+            outcome: "unknown",
+        });
         change
     }
 
@@ -192,7 +260,12 @@ impl Mover<'_> {
         error.platform = cause.platform.clone();
         let mut row = self.end(Phase::NeedsReview);
         row.error = Some(self.about(error));
-        self.change(row, "target.needs_review", why, json!({"attempt": self.target.attempts, "cause": cause.code}))
+        self.change(
+            row,
+            "target.needs_review",
+            why,
+            json!({"attempt": self.target.attempts, "cause": cause.code}),
+        )
     }
 
     fn failed(&self, error: ErrorInfo) -> TargetChange {
@@ -231,7 +304,13 @@ impl Mover<'_> {
         error
     }
 
-    fn change(&self, row: TargetRow, kind: &'static str, detail: &str, data: Value) -> TargetChange {
+    fn change(
+        &self,
+        row: TargetRow,
+        kind: &'static str,
+        detail: &str,
+        data: Value,
+    ) -> TargetChange {
         TargetChange {
             expect_phase: self.target.phase,
             expect_fence: self.target.fence,
@@ -254,14 +333,17 @@ impl Mover<'_> {
 
 /// Full jitter, but never less than a quarter, so that a herd spreads and nobody hammers.
 fn backoff(setbacks: u32, random: f64) -> Millis {
-    let ceiling = (SETBACK_BASE_MS * f64::from(2_u32.saturating_pow(setbacks.min(16)))).min(SETBACK_CAP_MS);
+    let ceiling =
+        (SETBACK_BASE_MS * f64::from(2_u32.saturating_pow(setbacks.min(16)))).min(SETBACK_CAP_MS);
     #[expect(clippy::cast_possible_truncation, reason = "at most 300,000")]
     let wait = (ceiling * random.clamp(0.25, 1.0)) as Millis;
     wait
 }
 
 fn limit_wait(error: &PlatformError) -> Millis {
-    error.retry_after.map_or(LIMIT_WAIT_MS, |wait| Millis::try_from(wait.as_millis()).unwrap_or(LIMIT_WAIT_MS))
+    error.retry_after.map_or(LIMIT_WAIT_MS, |wait| {
+        Millis::try_from(wait.as_millis()).unwrap_or(LIMIT_WAIT_MS)
+    })
 }
 
 fn time(at: Millis) -> String {

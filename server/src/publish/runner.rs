@@ -13,11 +13,18 @@ use crate::store::TargetRow;
 
 /// Works on a claimed target. `stop` ends it before the commit request, never after its intent was stored.
 pub(crate) async fn work(app: &App, target: TargetRow, stop: &CancellationToken) {
-    let Some(target) = advance(app, target, Happened::Taken).await else { return };
+    let Some(target) = advance(app, target, Happened::Taken).await else {
+        return;
+    };
     let platform = match app.platforms.get(&target.platform) {
         Ok(platform) => platform.clone(),
         Err(info) => {
-            advance(app, target, Happened::SetBack(PlatformError::new(FailureClass::Rejected, info))).await;
+            advance(
+                app,
+                target,
+                Happened::SetBack(PlatformError::new(FailureClass::Rejected, info)),
+            )
+            .await;
             return;
         }
     };
@@ -43,34 +50,67 @@ struct Ready {
     connection: multi_upload_platforms::Connection,
 }
 
-async fn get_ready(app: &App, platform: &dyn Platform, target: &TargetRow) -> Result<Ready, PlatformError> {
-    let token = app.accounts.token(&target.owner, &target.account_id).await?;
+async fn get_ready(
+    app: &App,
+    platform: &dyn Platform,
+    target: &TargetRow,
+) -> Result<Ready, PlatformError> {
+    let token = app
+        .accounts
+        .token(&target.owner, &target.account_id)
+        .await?;
     let media = app.media.source(&target.owner);
-    let prepared =
-        platform.prepare(token.secret(), &target.content, &media, target.prepared.as_ref()).await?;
+    let prepared = platform
+        .prepare(
+            token.secret(),
+            &target.content,
+            &media,
+            target.prepared.as_ref(),
+        )
+        .await?;
     let connection = platform.open().await?;
-    Ok(Ready { token, prepared, connection })
+    Ok(Ready {
+        token,
+        prepared,
+        connection,
+    })
 }
 
 async fn send(app: &App, platform: &dyn Platform, target: TargetRow, ready: Ready) {
-    let Ready { token, prepared, connection } = ready;
+    let Ready {
+        token,
+        prepared,
+        connection,
+    } = ready;
     // Measured from before the intent is stored: stricter than the rule, and safe when the process
     // is frozen anywhere between here and the first byte.
     let begun = Instant::now();
-    let Some(target) = advance(app, target, Happened::Ready { prepared: prepared.state.clone() }).await else {
+    let Some(target) = advance(
+        app,
+        target,
+        Happened::Ready {
+            prepared: prepared.state.clone(),
+        },
+    )
+    .await
+    else {
         return;
     };
     let window = Duration::from_millis(SEND_WINDOW_MS.unsigned_abs());
     let answer = if begun.elapsed() > window {
         CommitAnswer::NotSent(PlatformError::new(
             FailureClass::NotSent,
-            ErrorInfo::new(ErrorCode::Overloaded, "the machine was too slow to send in time; nothing was sent"),
+            ErrorInfo::new(
+                ErrorCode::Overloaded,
+                "the machine was too slow to send in time; nothing was sent",
+            ),
         ))
     } else {
         platform.commit(connection, token.secret(), &prepared).await
     };
     if let CommitAnswer::TokenExpired(_) = &answer {
-        app.accounts.token_refused(&target.owner, &target.account_id, &token);
+        app.accounts
+            .token_refused(&target.owner, &target.account_id, &token);
     }
     advance(app, target, Happened::Answered(answer)).await;
 }
