@@ -106,6 +106,17 @@ def test_a_connection_that_nobody_confirms_runs_out_of_time(tmp_path: Path) -> N
         client.accounts.connect("pinterest", open_browser=lambda url: None, timeout=0.2)
 
 
+def test_without_a_browser_the_address_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda url: False)
+    with Client.local(tmp_path, sandbox=True) as client, pytest.raises(ServiceTimeoutError):
+        client.accounts.connect("pinterest", timeout=0.2)
+    *_, address = capsys.readouterr().out.split()
+    assert address.startswith("http://127.0.0.1:")
+    assert "/oauth/" in address
+
+
 def test_one_engine_at_a_time_and_the_next_finds_everything(tmp_path: Path) -> None:
     with Client.local(tmp_path, sandbox=True) as client:
         with pytest.raises(ConflictError) as raised:

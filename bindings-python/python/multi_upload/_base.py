@@ -44,8 +44,9 @@ def id_of(value: UploadLike) -> str:
 
 def source_of(source: File) -> dict[str, Any]:
     """A path is opened by the core; everything else is read here, at once."""
-    if not isinstance(source, str) and hasattr(source, "read"):
-        source = source.read()
+    read = getattr(source, "read", None)
+    if read is not None:
+        source = read()
     if isinstance(source, (bytes, bytearray, memoryview)):
         return {"bytes": bytes(source)}
     return {"path": source}

@@ -45,7 +45,9 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as plain dictionaries, lists and text, as it came."""
-        return _plain(self._data)  # type: ignore[no-any-return]
+        from copy import deepcopy
+
+        return deepcopy(self._data)
 
     @property
     def __multi_upload_id__(self) -> object:
@@ -100,11 +102,3 @@ def _time(text: str) -> datetime | str:
         return datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         return text
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value
