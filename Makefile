@@ -99,24 +99,20 @@ test-python: native ## Python: ruff, mypy, stubtest, pytest
 	@if ! have_python && ! debian python3 python3-venv; then
 	  skip "Python" "$(NO_PYTHON)"
 	else
-	  $(MAKE) .venv/ready
+	  tools $@ tests/python/requirements.txt
 	  step $@ "ruff" .venv/bin/ruff check $(PYTHON_CODE)
 	  step $@ "ruff format" .venv/bin/ruff format --check $(PYTHON_CODE)
 	  step $@ "mypy" .venv/bin/mypy --strict
-	  step $@ "stubtest" .venv/bin/stubtest --mypy-config-file pyproject.toml multi_upload
+	  step $@ "stubtest" .venv/bin/stubtest --mypy-config-file pyproject.toml multi_upload._native
 	  step $@ "pytest" $(PY) -m pytest tests/python
 	fi
 
-.venv/ready: tests/python/requirements.txt
-	@step test-python "Python tools" make_venv $<
-
 .PHONY: test-node
-test-node: native ## Node: TypeScript strict, node --test
-	@if ! have_node; then
-	  skip "Node" "Node 20 or later with npm was not found"
-	else
-	  $(MAKE) node-build
+test-node: native node-build ## Node: TypeScript strict, node --test
+	@if have_node; then
 	  step $@ "Node tests" node --test tests/node/*.test.mjs
+	else
+	  skip "Node tests" "Node 20 or later with npm was not found"
 	fi
 
 .PHONY: node-build
@@ -129,11 +125,13 @@ node-build:
 	fi
 
 .PHONY: test-e2e
-test-e2e: rust ## The command and the service, from outside
+test-e2e: native node-build ## The command, the service and the examples, from outside
 	@if ! have_python && ! debian python3 python3-venv; then
 	  skip "End to end" "$(NO_PYTHON)"
 	else
-	  $(MAKE) .venv/ready
+	  tools $@ tests/python/requirements.txt
+	  # The examples for the shell call the service with it.
+	  command -v curl >/dev/null || debian curl || skip "Examples for the shell" "curl was not found"
 	  step $@ "End to end" $(PY) -m pytest tests/e2e
 	fi
 

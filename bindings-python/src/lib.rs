@@ -30,7 +30,7 @@ mod _native {
     /// Runs the `multi-upload` command with these arguments (the first is the program's name) and
     /// returns its exit code.
     #[pyfunction]
-    fn run_cli(py: Python<'_>, args: Vec<OsString>) -> i32 {
+    fn run_cli(py: Python, args: Vec<OsString>) -> i32 {
         py.detach(|| multi_upload_cli::run(args))
     }
 

@@ -58,7 +58,7 @@ impl Observer {
 
     /// Calls back for all that waits. What a callback raises ends the call, unless the answer has
     /// come already: reporting finished work as failed would invite to do it twice.
-    pub(crate) fn deliver(&mut self, py: Python<'_>, finished: bool) -> PyResult<()> {
+    pub(crate) fn deliver(&mut self, py: Python, finished: bool) -> PyResult<()> {
         while let Ok(notice) = self.notices.try_recv() {
             match self
                 .callback(&notice)
@@ -120,7 +120,7 @@ impl Observer {
 }
 
 impl Notice {
-    fn tell(&self, py: Python<'_>, callback: &Py<PyAny>) -> PyResult<()> {
+    fn tell(&self, py: Python, callback: &Py<PyAny>) -> PyResult<()> {
         match self {
             Self::Progress(done, total) => callback.call1(py, (done, total))?,
             Self::Attempt(number, delay, cause) => callback.call1(py, (number, delay, cause))?,

@@ -5,12 +5,12 @@
 //! makes its own runtime and leaks what it inherited; the global runtime of
 //! `pyo3-async-runtimes` would hang there.
 
-use std::cell::OnceCell;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+use multi_upload_cli::Local;
 use multi_upload_wire::{ErrorCode, ErrorInfo};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -20,7 +20,6 @@ use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::client::Engine;
 use crate::error;
 
 /// How long a waiting call may be deaf to Ctrl-C.
@@ -39,36 +38,26 @@ pub(crate) struct Process {
     pub(crate) root: CancellationToken,
     /// Everything that may still touch Python.
     calls: TaskTracker,
-    engines: Mutex<Vec<Weak<Engine>>>,
+    engines: Mutex<Vec<Weak<Local>>>,
 }
 
-/// The processes this address space has lived in: the last one is alive. No lock is taken on the
-/// way through, since a lock held during `fork` stays held in the child for ever.
-struct Slot {
-    process: OnceLock<Process>,
-    next: OnceLock<Box<Slot>>,
-}
+/// The processes this address space has lived in, one behind the other: the last one is alive. No
+/// lock is taken on the way through, since a lock held during `fork` stays held in the child.
+struct Slot(OnceLock<Process>, OnceLock<Box<Slot>>);
 
-static FIRST: Slot = Slot {
-    process: OnceLock::new(),
-    next: OnceLock::new(),
-};
+static FIRST: Slot = Slot(OnceLock::new(), OnceLock::new());
 
 /// The runtime of this process, made at first use.
 pub(crate) fn process() -> &'static Process {
     let pid = std::process::id();
     let mut slot = &FIRST;
     loop {
-        let process = slot.process.get_or_init(|| Process::new(pid));
+        let process = slot.0.get_or_init(|| Process::new(pid));
         if process.pid == pid {
             return process;
         }
-        slot = slot.next.get_or_init(|| {
-            Box::new(Slot {
-                process: OnceLock::new(),
-                next: OnceLock::new(),
-            })
-        });
+        let next = || Box::new(Slot(OnceLock::new(), OnceLock::new()));
+        slot = slot.1.get_or_init(next);
     }
 }
 
@@ -122,12 +111,8 @@ impl Process {
         self.root.is_cancelled()
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.pid
-    }
-
     /// Remembers a local engine, so that leaving stops it properly.
-    pub(crate) fn remember(&self, engine: Weak<Engine>) {
+    pub(crate) fn remember(&self, engine: Weak<Local>) {
         let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
         engines.retain(|known| known.strong_count() > 0);
         engines.push(engine);
@@ -163,16 +148,16 @@ impl Process {
     }
 }
 
-/// The `atexit` hook.
+/// The `atexit` hook. A process that made no client has nothing to leave.
 #[pyfunction]
-pub(crate) fn at_exit(py: Python<'_>) {
+pub(crate) fn at_exit(py: Python) {
     let pid = std::process::id();
     let mut slot = Some(&FIRST);
-    while let Some(current) = slot {
-        match current.process.get() {
-            Some(process) if process.pid == pid => return py.detach(|| process.leave()),
-            _ => slot = current.next.get().map(|next| &**next),
+    while let Some(Slot(process, next)) = slot {
+        if let Some(process) = process.get().filter(|process| process.pid == pid) {
+            py.detach(|| process.leave());
         }
+        slot = next.get().map(|next| &**next);
     }
 }
 
@@ -182,7 +167,7 @@ pub(crate) fn at_exit(py: Python<'_>) {
 /// `finish` makes the result of the answer while the call still counts as running: leaving must
 /// not end a thread that is in the middle of native code.
 pub(crate) fn wait<T: Send, R>(
-    py: Python<'_>,
+    py: Python,
     future: impl Future<Output = T> + Send,
     mut between: impl FnMut(bool) -> PyResult<()>,
     finish: impl FnOnce(T) -> PyResult<R>,
@@ -219,7 +204,7 @@ where
         );
         let remedy =
             "Use it inside `asyncio.run(...)`, or take the plain `Client`; trio is not supported.";
-        error::from_info(py, &info.with_remedy(remedy))
+        error::raise(py, info.with_remedy(remedy))
     })?;
     let event_loop = EventLoop(running.event_loop(py).unbind());
     let locals = TaskLocals::new(Bound::new(py, event_loop)?.into_any());
@@ -233,14 +218,14 @@ struct EventLoop(Py<PyAny>);
 
 #[pymethods]
 impl EventLoop {
-    fn create_future(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn create_future(&self, py: Python) -> PyResult<Py<PyAny>> {
         self.0.call_method0(py, "create_future")
     }
 
     #[pyo3(signature = (*args, **kwargs))]
     fn call_soon_threadsafe(
         &self,
-        py: Python<'_>,
+        py: Python,
         args: &Bound<'_, PyTuple>,
         kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
@@ -254,10 +239,6 @@ impl EventLoop {
 
 /// Our runtime for `pyo3-async-runtimes`.
 pub(crate) struct Tokio;
-
-tokio::task_local! {
-    static LOCALS: OnceCell<TaskLocals>;
-}
 
 /// `JoinError` in the words of `pyo3-async-runtimes`.
 pub(crate) struct Joined(JoinError);
@@ -298,15 +279,16 @@ impl generic::Runtime for Tokio {
     }
 }
 
+// Locals are for Rust that awaits Python, which nothing here does.
 impl generic::ContextExt for Tokio {
-    fn scope<F, R>(locals: TaskLocals, future: F) -> Pin<Box<dyn Future<Output = R> + Send>>
+    fn scope<F, R>(_: TaskLocals, future: F) -> Pin<Box<dyn Future<Output = R> + Send>>
     where
         F: Future<Output = R> + Send + 'static,
     {
-        Box::pin(LOCALS.scope(OnceCell::from(locals), future))
+        Box::pin(future)
     }
 
     fn get_task_locals() -> Option<TaskLocals> {
-        LOCALS.try_with(|cell| cell.get().cloned()).ok().flatten()
+        None
     }
 }

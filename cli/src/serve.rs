@@ -126,6 +126,7 @@ fn announce(
         ];
         if let Some(sandbox) = sandbox {
             lines.push(format!("sandbox    {sandbox}, everything is in test mode"));
+            lines.push("           It starts anew each time: connect its account again after a restart.".to_owned());
         }
         if let Some(key) = &key {
             lines.push(format!("admin key  {}", key.key));

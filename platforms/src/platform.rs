@@ -36,6 +36,9 @@ pub trait Platform: Send + Sync + 'static {
         Ok(())
     }
 
+    /// The public address of a post, or `None` if this cannot be the id of one.
+    fn post_url(&self, remote_id: &str) -> Option<String>;
+
     /// The consent page to open in a browser.
     fn authorize_url(&self, request: &AuthorizeRequest) -> String;
 

@@ -41,10 +41,15 @@ impl Clock {
     }
 }
 
-/// `2026-12-01T20:00:00Z`; milliseconds only where there are some.
+/// `2026-12-01T20:00:00Z`; three digits of milliseconds where there are some.
 #[must_use]
 pub(crate) fn rfc3339(at: Millis) -> String {
-    Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX).to_string()
+    let time = Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX);
+    if at % 1_000 == 0 {
+        time.to_string()
+    } else {
+        format!("{time:.3}")
+    }
 }
 
 #[cfg(test)]
@@ -54,7 +59,7 @@ mod tests {
     #[test]
     fn times_are_written_without_empty_fractions() {
         assert_eq!(rfc3339(1_796_155_200_000), "2026-12-01T20:00:00Z");
-        assert_eq!(rfc3339(1_796_155_200_250), "2026-12-01T20:00:00.25Z");
+        assert_eq!(rfc3339(1_796_155_200_250), "2026-12-01T20:00:00.250Z");
     }
 
     #[test]

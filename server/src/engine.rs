@@ -76,22 +76,43 @@ impl Engine {
             redirect: config.redirect,
             wake: wake.clone(),
         });
-        let media = Library::open(config.data.join("media"), Arc::clone(&store), config.clock.clone())?;
+        let media = Library::open(
+            config.data.join("media"),
+            Arc::clone(&store),
+            config.clock.clone(),
+        )?;
         let admin_key = first_admin_key(&config, store.as_ref()).await?;
         // The lock says that no other process works here: whoever held a lease is dead.
         let orphans = store.expire_leases(config.clock.now()).await?;
         if orphans > 0 {
-            tracing::warn!(orphans, "targets were under way when the last process ended");
+            tracing::warn!(
+                orphans,
+                "targets were under way when the last process ended"
+            );
         }
-        let app =
-            App(Arc::new(AppInner { store, accounts, media, platforms, clock: config.clock.clone(), wake, changes, config }));
+        let app = App(Arc::new(AppInner {
+            store,
+            accounts,
+            media,
+            platforms,
+            clock: config.clock.clone(),
+            wake,
+            changes,
+            config,
+        }));
         let dispatcher = Dispatcher::start(app.clone());
         let upkeep = start_upkeep(app.clone());
-        Ok(Self(Arc::new(Inner { app, dispatcher, upkeep, admin_key, down: AtomicBool::new(false), lock })))
+        Ok(Self(Arc::new(Inner {
+            app,
+            dispatcher,
+            upkeep,
+            admin_key,
+            down: AtomicBool::new(false),
+            lock,
+        })))
     }
 
     /// The HTTP API, to be served or nested.
-    #[must_use]
     pub fn router(&self) -> axum::Router {
         api::router(self.0.app.clone())
     }
@@ -118,7 +139,9 @@ impl Engine {
         let (stop, tasks) = &self.0.upkeep;
         stop.cancel();
         if !self.0.dispatcher.stop().await {
-            tracing::warn!("some sends did not end in time; the next start takes them up as unknown");
+            tracing::warn!(
+                "some sends did not end in time; the next start takes them up as unknown"
+            );
         }
         tasks.wait().await;
         self.0.app.accounts.settle().await;
@@ -135,8 +158,13 @@ impl Engine {
 fn prepare_folder(config: &Config) -> Result<File, ErrorInfo> {
     let folder = &config.data;
     let failed = |what: &str, error: std::io::Error| {
-        ErrorInfo::new(ErrorCode::ConfigInvalid, format!("the data folder {} {what}: {error}", folder.display()))
-            .with_remedy("Choose a folder that this user may write to with --data or MULTI_UPLOAD_DATA.")
+        ErrorInfo::new(
+            ErrorCode::ConfigInvalid,
+            format!("the data folder {} {what}: {error}", folder.display()),
+        )
+        .with_remedy(
+            "Choose a folder that this user may write to with --data or MULTI_UPLOAD_DATA.",
+        )
     };
     make_private_folder(folder).map_err(|error| failed("cannot be made", error))?;
     let mut lock = OpenOptions::new()
@@ -150,10 +178,17 @@ fn prepare_folder(config: &Config) -> Result<File, ErrorInfo> {
         let mut holder = String::new();
         // Only for the message; an unreadable file means an unknown holder.
         let _ = lock.read_to_string(&mut holder);
-        let holder = if holder.trim().is_empty() { "unknown".to_owned() } else { holder.trim().to_owned() };
+        let holder = if holder.trim().is_empty() {
+            "unknown".to_owned()
+        } else {
+            holder.trim().to_owned()
+        };
         return Err(ErrorInfo::new(
             ErrorCode::DataInUse,
-            format!("the data folder {} is used by another engine ({holder})", folder.display()),
+            format!(
+                "the data folder {} is used by another engine ({holder})",
+                folder.display()
+            ),
         ));
     }
     let holder = format!("pid {}, {}\n", std::process::id(), config.public_url);
@@ -175,10 +210,20 @@ pub(crate) fn make_private_folder(folder: &Path) -> std::io::Result<()> {
     builder.create(folder)
 }
 
-async fn first_admin_key(config: &Config, store: &dyn Store) -> Result<Option<CreatedApiKey>, ErrorInfo> {
-    let owner = Owner { team: DEFAULT_TEAM.to_owned(), mode: config.mode };
+async fn first_admin_key(
+    config: &Config,
+    store: &dyn Store,
+) -> Result<Option<CreatedApiKey>, ErrorInfo> {
+    let owner = Owner {
+        team: DEFAULT_TEAM.to_owned(),
+        mode: config.mode,
+    };
     let before = store.api_keys(&owner.team).await?;
-    if !config.first_admin_key || before.iter().any(|key| key.owner == owner && key.revoked_at.is_none()) {
+    if !config.first_admin_key
+        || before
+            .iter()
+            .any(|key| key.owner == owner && key.revoked_at.is_none())
+    {
         return Ok(None);
     }
     let request = CreateApiKey {
@@ -195,7 +240,10 @@ fn start_upkeep(app: App) -> (CancellationToken, TaskTracker) {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let stopped = stop.clone();
     tasks.spawn(async move {
-        let owner = Owner { team: DEFAULT_TEAM.to_owned(), mode: app.config.mode };
+        let owner = Owner {
+            team: DEFAULT_TEAM.to_owned(),
+            mode: app.config.mode,
+        };
         loop {
             if let Err(error) = app.store.forget(app.clock.now() - KEEP_KEYS_MS).await {
                 tracing::warn!(%error, "old keys could not be forgotten");

@@ -56,7 +56,9 @@ pub async fn revoke_key_offline(data: &Path, id: &str) -> Result<(), ErrorInfo> 
             ErrorCode::NotFound,
             format!("there is no API key {id:?} in {}", data.display()),
         )
-        .with_remedy("Check the id and the folder; `multi-upload keys list` shows what there is."));
+        .with_remedy(
+            "Check the id and the folder; `multi-upload keys list` shows what there is.",
+        ));
     }
     store
         .revoke_api_key(DEFAULT_TEAM, id, Clock::system().now())
@@ -71,7 +73,9 @@ fn open(data: &Path) -> Result<SqliteStore, ErrorInfo> {
             ErrorCode::ConfigInvalid,
             format!("the data folder {} cannot be made: {error}", data.display()),
         )
-        .with_remedy("Choose a folder that this user may write to with --data or MULTI_UPLOAD_DATA.")
+        .with_remedy(
+            "Choose a folder that this user may write to with --data or MULTI_UPLOAD_DATA.",
+        )
     })?;
     Ok(SqliteStore::open_shared(&data.join("multi-upload.db"))?)
 }

@@ -46,7 +46,12 @@ pub(crate) struct Platforms(Arc<BTreeMap<&'static str, Arc<dyn Platform>>>);
 
 impl Platforms {
     pub(crate) fn new(platforms: impl IntoIterator<Item = Arc<dyn Platform>>) -> Self {
-        Self(Arc::new(platforms.into_iter().map(|platform| (platform.name(), platform)).collect()))
+        Self(Arc::new(
+            platforms
+                .into_iter()
+                .map(|platform| (platform.name(), platform))
+                .collect(),
+        ))
     }
 
     /// All of them.
@@ -70,12 +75,17 @@ impl Platforms {
     pub(crate) fn get(&self, name: &str) -> Result<&Arc<dyn Platform>, ErrorInfo> {
         self.0.get(name).ok_or_else(|| {
             let known: Vec<_> = self.0.keys().copied().collect();
-            let detail = format!("{name:?} is not supported by this version; supported: {}", known.join(", "));
-            ErrorInfo::new(ErrorCode::PlatformUnsupported, detail.clone()).with_errors(vec![FieldError {
-                pointer: "/platform".to_owned(),
-                code: "unsupported".to_owned(),
-                detail,
-            }])
+            let detail = format!(
+                "{name:?} is not supported by this version; supported: {}",
+                known.join(", ")
+            );
+            ErrorInfo::new(ErrorCode::PlatformUnsupported, detail.clone()).with_errors(vec![
+                FieldError {
+                    pointer: "/platform".to_owned(),
+                    code: "unsupported".to_owned(),
+                    detail,
+                },
+            ])
         })
     }
 }
@@ -83,10 +93,16 @@ impl Platforms {
 impl From<StoreError> for ErrorInfo {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Full => Self::new(ErrorCode::StorageFull, "the disk of the data folder is full"),
+            StoreError::Full => Self::new(
+                ErrorCode::StorageFull,
+                "the disk of the data folder is full",
+            ),
             other => {
                 tracing::error!(error = %other, "the database failed");
-                Self::new(ErrorCode::StorageFailed, "the database could not do its work")
+                Self::new(
+                    ErrorCode::StorageFailed,
+                    "the database could not do its work",
+                )
             }
         }
     }

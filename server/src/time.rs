@@ -33,7 +33,9 @@ pub(crate) fn resolve(
     timezone: Option<&str>,
     now: Millis,
 ) -> Result<Resolved, (ErrorCode, String)> {
-    let zone = timezone.map(|name| named_zone(name).map(|zone| (name, zone))).transpose()?;
+    let zone = timezone
+        .map(|name| named_zone(name).map(|zone| (name, zone)))
+        .transpose()?;
     let text = scheduled_at.trim();
     let at = if let Ok(instant) = text.parse::<Timestamp>() {
         instant
@@ -47,26 +49,43 @@ pub(crate) fn resolve(
         let Some((_, zone)) = &zone else {
             return Err((
                 ErrorCode::ValidationFailed,
-                format!("{text:?} has no zone; add an offset ({text}Z, {text}+01:00) or send `timezone` with an IANA name"),
+                format!(
+                    "{text:?} has no zone; add an offset ({text}Z, {text}+01:00) or send `timezone` with an IANA name"
+                ),
             ));
         };
         zone.to_ambiguous_timestamp(local)
             .compatible()
-            .map_err(|_| (ErrorCode::ValidationFailed, format!("{text:?} is out of range")))?
+            .map_err(|_| {
+                (
+                    ErrorCode::ValidationFailed,
+                    format!("{text:?} is out of range"),
+                )
+            })?
     };
     let at = at.as_millisecond();
     if at < now - PAST_GRACE_MS {
         return Err((
             ErrorCode::ScheduleInPast,
-            format!("{} has passed: it is {} now", crate::clock::rfc3339(at), crate::clock::rfc3339(now)),
+            format!(
+                "{} has passed: it is {} now",
+                crate::clock::rfc3339(at),
+                crate::clock::rfc3339(now)
+            ),
         ));
     }
-    Ok(Resolved { at, timezone: zone.map(|(name, _)| name.to_owned()) })
+    Ok(Resolved {
+        at,
+        timezone: zone.map(|(name, _)| name.to_owned()),
+    })
 }
 
 fn named_zone(name: &str) -> Result<TimeZone, (ErrorCode, String)> {
     TimeZone::get(name).map_err(|_| {
-        (ErrorCode::TimezoneUnknown, format!("there is no time zone {name:?}; IANA names look like Europe/Paris"))
+        (
+            ErrorCode::TimezoneUnknown,
+            format!("there is no time zone {name:?}; IANA names look like Europe/Paris"),
+        )
     })
 }
 
@@ -96,31 +115,66 @@ mod tests {
     const NOW: Millis = 1_780_000_000_000; // 2026-05-28T20:26:40Z
 
     fn at(text: &str, zone: Option<&str>) -> Result<String, ErrorCode> {
-        resolve(text, zone, NOW).map(|r| crate::clock::rfc3339(r.at)).map_err(|e| e.0)
+        resolve(text, zone, NOW)
+            .map(|r| crate::clock::rfc3339(r.at))
+            .map_err(|e| e.0)
     }
 
     #[test]
     fn offsets_and_zones_are_understood() {
-        assert_eq!(at("2026-12-01T20:00:00Z", None).as_deref(), Ok("2026-12-01T20:00:00Z"));
-        assert_eq!(at("2026-12-01T20:00:00+01:00", None).as_deref(), Ok("2026-12-01T19:00:00Z"));
-        assert_eq!(at("2026-12-01T20:00:00", Some("Europe/Paris")).as_deref(), Ok("2026-12-01T19:00:00Z"));
-        assert_eq!(at("2026-12-01 20:00", Some("America/New_York")).as_deref(), Ok("2026-12-02T01:00:00Z"));
+        assert_eq!(
+            at("2026-12-01T20:00:00Z", None).as_deref(),
+            Ok("2026-12-01T20:00:00Z")
+        );
+        assert_eq!(
+            at("2026-12-01T20:00:00+01:00", None).as_deref(),
+            Ok("2026-12-01T19:00:00Z")
+        );
+        assert_eq!(
+            at("2026-12-01T20:00:00", Some("Europe/Paris")).as_deref(),
+            Ok("2026-12-01T19:00:00Z")
+        );
+        assert_eq!(
+            at("2026-12-01 20:00", Some("America/New_York")).as_deref(),
+            Ok("2026-12-02T01:00:00Z")
+        );
     }
 
     #[test]
     fn a_gap_moves_forward_and_a_fold_takes_the_first() {
         // Paris skips 02:00-03:00 on 2027-03-28 and repeats it on 2026-10-25.
-        assert_eq!(at("2027-03-28T02:30:00", Some("Europe/Paris")).as_deref(), Ok("2027-03-28T01:30:00Z"));
-        assert_eq!(at("2026-10-25T02:30:00", Some("Europe/Paris")).as_deref(), Ok("2026-10-25T00:30:00Z"));
+        assert_eq!(
+            at("2027-03-28T02:30:00", Some("Europe/Paris")).as_deref(),
+            Ok("2027-03-28T01:30:00Z")
+        );
+        assert_eq!(
+            at("2026-10-25T02:30:00", Some("Europe/Paris")).as_deref(),
+            Ok("2026-10-25T00:30:00Z")
+        );
     }
 
     #[test]
     fn bad_times_say_why() {
-        assert_eq!(at("2026-12-01T20:00:00", None), Err(ErrorCode::ValidationFailed));
-        assert_eq!(at("tomorrow", Some("Europe/Paris")), Err(ErrorCode::ValidationFailed));
-        assert_eq!(at("2026-12-01T20:00:00", Some("Europe/Pariss")), Err(ErrorCode::TimezoneUnknown));
-        assert_eq!(at("2026-05-28T20:25:39Z", None), Err(ErrorCode::ScheduleInPast));
-        assert!(at("2026-05-28T20:25:41Z", None).is_ok(), "a minute ago still means now");
+        assert_eq!(
+            at("2026-12-01T20:00:00", None),
+            Err(ErrorCode::ValidationFailed)
+        );
+        assert_eq!(
+            at("tomorrow", Some("Europe/Paris")),
+            Err(ErrorCode::ValidationFailed)
+        );
+        assert_eq!(
+            at("2026-12-01T20:00:00", Some("Europe/Pariss")),
+            Err(ErrorCode::TimezoneUnknown)
+        );
+        assert_eq!(
+            at("2026-05-28T20:25:39Z", None),
+            Err(ErrorCode::ScheduleInPast)
+        );
+        assert!(
+            at("2026-05-28T20:25:41Z", None).is_ok(),
+            "a minute ago still means now"
+        );
     }
 
     #[test]

@@ -174,6 +174,16 @@ def is_settled(upload: dict[str, Any]) -> bool:
     return all(t["status"] in TERMINAL | {"needs_review"} for t in upload["targets"])
 
 
+def waits_for(code: str) -> Callable[[dict[str, Any]], bool]:
+    """Whether the one target of an upload waits, with this reason."""
+
+    def look(upload: dict[str, Any]) -> bool:
+        [target] = upload["targets"]
+        return target["status"] == "waiting" and target["error"]["code"] == code
+
+    return look
+
+
 class Sandbox:
     """What the fake network says and does; `url` is where it is mounted."""
 

@@ -57,7 +57,11 @@ def test_a_file_is_pinned_from_the_shell(
 def test_a_dry_run_stores_nothing(service: Service, settings: dict[str, str]) -> None:
     pin = ("pin", "https://yourcdn.example/a.jpg", "--board", "Sourdough", "--title", "Only a look")
     done = run(*pin, "--dry-run", env=settings)
-    assert (done.returncode, done.stdout) == (0, "It would be accepted.\n") or "due" in done.stdout
+    assert done.returncode == 0
+    assert done.stdout.startswith("It would be accepted.\n")
+    bad = run(*pin, "--dry-run", "--link", "nowhere", env=settings)
+    assert bad.returncode == 1
+    assert "/link" in bad.stdout
     assert service.api.get("/v1/uploads", q="Only a look")["items"] == []
 
 

@@ -17,6 +17,7 @@ EXAMPLES = ROOT / "examples"
 DEMO = {"schedule_50_pins.py", "schedule-50-pins.mjs", "consent.mjs", "consent.py"}
 
 curl = pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+node = pytest.mark.skipif(not shutil.which("node"), reason="Node is not installed")
 
 
 def run(service: Service, folder: Path, *command: str, **more: str) -> str:
@@ -43,7 +44,7 @@ def python(name: str) -> tuple[str, str]:
     return sys.executable, str(EXAMPLES / "python" / name)
 
 
-def node(name: str) -> tuple[str, str]:
+def javascript(name: str) -> tuple[str, str]:
     # Resolved by its real path: the package is the workspace's.
     return "node", str(EXAMPLES / "node" / name)
 
@@ -56,9 +57,10 @@ def test_python_first_pin(service: Service, tmp_path: Path) -> None:
     assert f"https://www.pinterest.com/pin/{pin['id']}/" in said
 
 
+@node
 def test_node_first_pin(service: Service, tmp_path: Path) -> None:
     before = len(service.sandbox.titled("Lemon cake"))
-    said = run(service, tmp_path, *node("first-pin.mjs"))
+    said = run(service, tmp_path, *javascript("first-pin.mjs"))
     *_, pin = service.sandbox.titled("Lemon cake")
     assert len(service.sandbox.titled("Lemon cake")) == before + 1
     assert said == f"published https://www.pinterest.com/pin/{pin['id']}/\n"
@@ -78,8 +80,9 @@ def test_python_errors(service: Service, tmp_path: Path) -> None:
     assert service.account["id"] in said
 
 
+@node
 def test_node_errors(service: Service, tmp_path: Path) -> None:
-    said = run(service, tmp_path, *node("errors.mjs"))
+    said = run(service, tmp_path, *javascript("errors.mjs"))
     assert said.startswith("/accounts/0 ")
     assert service.account["id"] in said
 

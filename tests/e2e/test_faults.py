@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from support import Service, fault, in_seconds, moment
+from support import Service, fault, in_seconds, moment, waits_for
 
 PINS = ("POST", "/v5/pins")
 
@@ -21,16 +20,6 @@ def limit(seconds: int) -> dict[str, Any]:
     """The documented answer beyond a limit, with the time until it renews."""
     body = {"code": 8, "message": "You have exceeded your rate limit. Try again later."}
     return {"status": 429, "headers": {"x-ratelimit-reset": str(seconds)}, "body": body}
-
-
-def waits_for(code: str) -> Callable[[dict[str, Any]], bool]:
-    """Whether the one target of an upload waits, with this reason."""
-
-    def look(upload: dict[str, Any]) -> bool:
-        [target] = upload["targets"]
-        return target["status"] == "waiting" and target["error"]["code"] == code
-
-    return look
 
 
 def publish(service: Service, title: str, board: int = 0) -> dict[str, Any]:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from contextlib import closing, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from support import Api, Program, Sandbox, Service, fault, in_seconds, moment, until
+from support import PATIENCE, Api, Program, Sandbox, Service, fault, in_seconds, moment, until
 
 PINS = ("POST", "/v5/pins")
 
@@ -122,6 +125,21 @@ def test_told_to_stop_it_finishes_what_is_under_way(service: Service, network: S
     done = service.api.wait(uploads)
     assert check(network, done) == []
     assert {upload["status"] for upload in done} == {"published"}
+
+
+def test_a_caller_that_waits_does_not_hold_it_up(service: Service) -> None:
+    cursor = service.api.get("/v1/changes")["cursor"]
+    connection = HTTPConnection(urlsplit(service.api.url).netloc, timeout=PATIENCE)
+    with closing(connection):
+        headers = {"authorization": f"Bearer {service.api.key}"}
+        connection.request("GET", f"/v1/changes?since={cursor}&wait=60", headers=headers)
+        # Another one is answered meanwhile.
+        service.api.get("/healthz")
+        service.signal(signal.SIGTERM)
+        assert service.ended(15) == 0
+        # The poll ends empty; one that had not begun yet may be refused or hear nothing.
+        with suppress(ConnectionError):
+            assert connection.getresponse().status in {200, 503}
 
 
 def test_a_second_signal_ends_it_at_once(service: Service, network: Sandbox) -> None:

@@ -8,6 +8,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -35,6 +36,19 @@ def test_many_calls_run_at_once() -> None:
 
     with Echo(lambda body: everyone_is_here.wait(30)) as server:
         assert asyncio.run(main(server.url)) == [str(number) for number in range(20)]
+
+
+def test_threads_share_a_client_and_wait_at_once() -> None:
+    everyone_is_here = threading.Barrier(8)
+
+    def title(client: Client, number: int) -> str | None:
+        upload = client.uploads.create(accounts=["pinterest:549"], title=str(number))
+        return upload.content.title
+
+    server, threads = Echo(lambda body: everyone_is_here.wait(30)), ThreadPoolExecutor(8)
+    with server, Client(server.url, KEY) as client, threads:
+        titles = list(threads.map(lambda number: title(client, number), range(8)))
+    assert titles == [str(number) for number in range(8)]
 
 
 def test_cancelling_a_task_ends_the_request() -> None:

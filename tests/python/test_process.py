@@ -13,6 +13,9 @@ import pytest
 from conftest import ROOT
 from servers import Echo, Silent
 
+import multi_upload
+from multi_upload import _errors, _models
+
 posix = pytest.mark.skipif(os.name != "posix", reason="fork and signals are those of POSIX")
 
 
@@ -162,6 +165,15 @@ def test_importing_loads_no_other_package() -> None:
     own = ["_async_client", "_base", "_client", "_models", "_records"]
     expected = ["__future__", "multi_upload", *(f"multi_upload.{name}" for name in own)]
     assert run(script) == f"{expected}\n"
+
+
+def test_every_public_name_is_there_and_others_are_named() -> None:
+    public = {"AsyncClient", "Client", "Record", *_errors.__all__, *_models.__all__}
+    assert set(multi_upload.__all__) == public
+    assert all(getattr(multi_upload, name) is not None for name in public)
+    assert public <= set(dir(multi_upload))
+    with pytest.raises(AttributeError, match="Cleint"):
+        multi_upload.Cleint  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_the_command_is_in_the_package() -> None:

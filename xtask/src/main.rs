@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, reason = "the tasks talk to a person or a log")]
 
+mod bench;
 mod deps;
 #[path = "gen/mod.rs"]
 mod generate;
@@ -33,6 +34,16 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Measure what the product costs, each figure beside what it is compared with
+    Bench(bench::Args),
+    /// The program that `bench create-many` is compared with
+    #[command(hide = true)]
+    BenchPlain {
+        /// Address of the stub
+        url: String,
+        /// How many uploads
+        count: usize,
+    },
 }
 
 fn main() -> ExitCode {
@@ -41,6 +52,8 @@ fn main() -> ExitCode {
         Task::Deps => deps::run(),
         Task::Thin => thin::run(),
         Task::Gen { check } => generate::run(check),
+        Task::Bench(args) => bench::run(&args),
+        Task::BenchPlain { url, count } => bench::plain(&url, count),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -18,11 +18,16 @@ this process, ``AsyncClient`` is the same for asyncio. Every error is a ``MultiU
 # Importing the package costs next to nothing: a name is loaded when it is first used.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from . import _errors, _models
     from ._async_client import AsyncClient as AsyncClient
     from ._client import Client as Client
     from ._errors import *
     from ._models import *
     from ._records import Record as Record
+
+    __all__ = ["AsyncClient", "Client", "Record"]
+    __all__ += _errors.__all__
+    __all__ += _models.__all__
 
 __version__ = "0.1.0"
 
@@ -44,15 +49,16 @@ _MODULES = {
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 
-__all__ = list(_HOMES)
+if not TYPE_CHECKING:
+    __all__ = list(_HOMES)
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = __import__(f"{__name__}.{_HOMES[name]}", fromlist=[name])
-    value = globals()[name] = getattr(module, name)
-    return value
+    # Hidden from type checkers, which would take every misspelt name for an object.
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = __import__(f"{__name__}.{_HOMES[name]}", fromlist=[name])
+        value = globals()[name] = getattr(module, name)
+        return value
 
 
 def __dir__() -> list[str]:

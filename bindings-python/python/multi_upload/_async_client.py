@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from builtins import list as List
     from collections.abc import Callable, Iterable, AsyncIterator, Mapping, Sequence
     from datetime import datetime
-    from types import TracebackType
     from typing import Any, Literal, overload
 
     from typing_extensions import Self, Unpack
@@ -71,12 +70,7 @@ class AsyncClient(BaseClient):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         await self.close()
 
 
@@ -470,7 +464,12 @@ class AsyncAccounts(_AsyncNamespace):
         """The first half of ``connect``: gives the address of the consent page."""
         args = given(platform=platform, return_url=return_url)
         return await self._door.call(
-            "accounts.start_connection", args, ConnectSession, timeout, max_attempts, idempotency_key
+            "accounts.start_connection",
+            args,
+            ConnectSession,
+            timeout,
+            max_attempts,
+            idempotency_key,
         )
 
     async def connection(

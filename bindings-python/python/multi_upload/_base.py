@@ -44,8 +44,9 @@ def id_of(value: UploadLike) -> str:
 
 def source_of(source: File) -> dict[str, Any]:
     """A path is opened by the core; everything else is read here, at once."""
-    if not isinstance(source, str) and hasattr(source, "read"):
-        source = source.read()
+    read = getattr(source, "read", None)
+    if read is not None:
+        source = read()
     if isinstance(source, (bytes, bytearray, memoryview)):
         return {"bytes": bytes(source)}
     return {"path": source}
@@ -70,31 +71,20 @@ class _Door:
 
 
 class Door(_Door):
-    """Calls of the plain client: an operation's name and arguments in, records out."""
+    """Calls of the plain client: an operation's name and arguments in, records out.
 
-    def call(
-        self,
-        op: str,
-        args: dict[str, Any],
-        make: Callable[[Any], T],
-        timeout: float | None,
-        max_attempts: int | None,
-        key: str | None = None,
-        progress: Progress | None = None,
-    ) -> T:
-        options = _options(timeout, max_attempts, key, progress, self._on_attempt)
-        return make(self._native.call(op, args, options))
+    ``options`` are those of ``_options``, in its order.
+    """
+
+    def call(self, op: str, args: dict[str, Any], make: Callable[[Any], T], *options: Any) -> T:
+        settings = _options(self._on_attempt, *options)
+        return make(self._native.call(op, args, settings))
 
     def stream(
-        self,
-        op: str,
-        args: dict[str, Any],
-        make: Callable[[Any], T],
-        timeout: float | None,
-        max_attempts: int | None,
+        self, op: str, args: dict[str, Any], make: Callable[[Any], T], *options: Any
     ) -> Iterator[T]:
-        options = _options(timeout, max_attempts, None, None, self._on_attempt)
-        return map(make, self._native.stream(op, args, options))
+        settings = _options(self._on_attempt, *options)
+        return map(make, self._native.stream(op, args, settings))
 
     def show(self, url: str, open_browser: OpenBrowser) -> None:
         _show(url, open_browser)
@@ -107,20 +97,13 @@ class AsyncDoor(_Door):
     """The same for asyncio. Callbacks run in the event loop, in the caller's context."""
 
     async def call(
-        self,
-        op: str,
-        args: dict[str, Any],
-        make: Callable[[Any], T],
-        timeout: float | None,
-        max_attempts: int | None,
-        key: str | None = None,
-        progress: Progress | None = None,
+        self, op: str, args: dict[str, Any], make: Callable[[Any], T], *options: Any
     ) -> T:
         raised: list[BaseException] = []
 
         def report(done: int, total: int) -> None:
             try:
-                progress(done, total)  # type: ignore[misc]
+                progress(done, total)
             except BaseException as error:
                 # The last report comes with the answer: what is done is not reported as failed.
                 if done >= total:
@@ -128,9 +111,11 @@ class AsyncDoor(_Door):
                 raised.append(error)
                 future.cancel()
 
-        told = None if progress is None else _in_loop(report)
-        options = _options(timeout, max_attempts, key, told, _in_loop(self._on_attempt))
-        future = self._native.call_async(op, args, options)
+        settings = _options(_in_loop(self._on_attempt), *options)
+        progress: Any = settings.get("progress")
+        if progress:
+            settings["progress"] = _in_loop(report)
+        future = self._native.call_async(op, args, settings)
         try:
             return make(await future)
         except BaseException:
@@ -139,15 +124,10 @@ class AsyncDoor(_Door):
             raise
 
     def stream(
-        self,
-        op: str,
-        args: dict[str, Any],
-        make: Callable[[Any], T],
-        timeout: float | None,
-        max_attempts: int | None,
+        self, op: str, args: dict[str, Any], make: Callable[[Any], T], *options: Any
     ) -> AsyncIterator[T]:
-        options = _options(timeout, max_attempts, None, None, _in_loop(self._on_attempt))
-        return _items(self._native.stream(op, args, options), make)
+        settings = _options(_in_loop(self._on_attempt), *options)
+        return _items(self._native.stream(op, args, settings), make)
 
     async def show(self, url: str, open_browser: OpenBrowser) -> None:
         import asyncio
@@ -160,19 +140,13 @@ class AsyncDoor(_Door):
 
 
 def _options(
+    on_attempt: Callable[..., object] | None,
     timeout: float | None,
     max_attempts: int | None,
-    key: str | None,
-    progress: Callable[..., object] | None,
-    on_attempt: Callable[..., object] | None,
+    idempotency_key: str | None = None,
+    progress: Callable[..., object] | None = None,
 ) -> dict[str, Any]:
-    return given(
-        timeout=timeout,
-        max_attempts=max_attempts,
-        idempotency_key=key,
-        progress=progress,
-        on_attempt=on_attempt,
-    )
+    return given(**locals())
 
 
 def _in_loop(callback: Callable[..., object] | None) -> Callable[..., object] | None:

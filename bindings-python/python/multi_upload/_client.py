@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from builtins import list as List
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
-    from types import TracebackType
     from typing import Any, Literal, overload
 
     from typing_extensions import Self, Unpack
@@ -70,12 +69,7 @@ class Client(BaseClient):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
 
@@ -469,7 +463,12 @@ class Accounts(_Namespace):
         """The first half of ``connect``: gives the address of the consent page."""
         args = given(platform=platform, return_url=return_url)
         return self._door.call(
-            "accounts.start_connection", args, ConnectSession, timeout, max_attempts, idempotency_key
+            "accounts.start_connection",
+            args,
+            ConnectSession,
+            timeout,
+            max_attempts,
+            idempotency_key,
         )
 
     def connection(

@@ -22,6 +22,7 @@ class Record:
     """Base of all results. Records compare by content, pickle, and print their fields."""
 
     _kinds: ClassVar[dict[str, str]]
+    _secrets: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, data: dict[str, Any]) -> None:
         self._data = data
@@ -44,7 +45,9 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as plain dictionaries, lists and text, as it came."""
-        return _plain(self._data)  # type: ignore[no-any-return]
+        from copy import deepcopy
+
+        return deepcopy(self._data)
 
     @property
     def __multi_upload_id__(self) -> object:
@@ -52,11 +55,12 @@ class Record:
         return self._data["id"]
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown())
-        return f"{type(self).__name__}({fields})"
-
-    def _shown(self) -> list[str]:
-        return [name for name in self._kinds if self._data.get(name) not in (None, [], {})]
+        shown = [
+            f"{name}={getattr(self, name)!r}"
+            for name in self._kinds
+            if name not in self._secrets and self._data.get(name) not in (None, [], {})
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -98,11 +102,3 @@ def _time(text: str) -> datetime | str:
         return datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         return text
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value

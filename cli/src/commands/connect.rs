@@ -12,7 +12,10 @@ use crate::output::Output;
 pub(super) async fn run(args: args::Connect, output: Output) -> Result<i32, ErrorInfo> {
     let service = Service::new(&args.service)?;
     let session: ConnectSession = service
-        .call("accounts.start_connection", json!({ "platform": args.platform }))
+        .call(
+            "accounts.start_connection",
+            json!({ "platform": args.platform }),
+        )
         .await?;
     // On stderr, so that a program that reads the account from stdout can still show it.
     output.note(format!(

@@ -91,6 +91,10 @@ impl Platform for Pinterest {
         fingerprint::fingerprint(content)
     }
 
+    fn post_url(&self, remote_id: &str) -> Option<String> {
+        check::is_id(remote_id).then(|| pin_url(remote_id))
+    }
+
     fn authorize_url(&self, request: &AuthorizeRequest) -> String {
         oauth::authorize_url(&self.authorize_page, &self.settings.app_id, request)
     }

@@ -21,7 +21,10 @@ const MAX_PAGES: usize = 100;
 
 /// Lists of boards by account.
 #[derive(Default)]
-pub(super) struct Cache(Mutex<HashMap<String, (Millis, Arc<Vec<Board>>)>>);
+pub(super) struct Cache(Mutex<HashMap<String, List>>);
+
+/// All boards of an account, and when they were asked for.
+type List = (Millis, Arc<Vec<Board>>);
 
 impl Cache {
     fn get(&self, account: &str, now: Millis) -> Option<Arc<Vec<Board>>> {
@@ -37,7 +40,10 @@ impl Cache {
     }
 
     pub(super) fn forget(&self, account: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(account);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(account);
     }
 }
 
@@ -58,7 +64,12 @@ pub(crate) struct BoardsArgs {
 
 impl Accounts {
     /// One page of the account's boards: own, group and secret.
-    pub(crate) async fn boards(&self, owner: &Owner, id: &str, args: BoardsArgs) -> Result<Page<Board>, ErrorInfo> {
+    pub(crate) async fn boards(
+        &self,
+        owner: &Owner,
+        id: &str,
+        args: BoardsArgs,
+    ) -> Result<Page<Board>, ErrorInfo> {
         let id = super::full_id(id);
         // Pages of one list should come from one answer: only its first page may ask again.
         if args.refresh && args.cursor.is_none() {
@@ -68,26 +79,58 @@ impl Accounts {
         let q = args.q.map(|q| q.to_lowercase());
         let mut matching = all
             .iter()
-            .skip_while(|board| args.cursor.as_ref().is_some_and(|cursor| *cursor != board.id))
+            .skip_while(|board| {
+                args.cursor
+                    .as_ref()
+                    .is_some_and(|cursor| *cursor != board.id)
+            })
             .skip(usize::from(args.cursor.is_some()))
-            .filter(|board| args.privacy.as_ref().is_none_or(|p| board.privacy.as_ref() == Some(p)))
-            .filter(|board| q.as_ref().is_none_or(|q| board.name.to_lowercase().contains(q)));
-        let items: Vec<Board> = matching.by_ref().take(args.limit as usize).cloned().collect();
+            .filter(|board| {
+                args.privacy
+                    .as_ref()
+                    .is_none_or(|p| board.privacy.as_ref() == Some(p))
+            })
+            .filter(|board| {
+                q.as_ref()
+                    .is_none_or(|q| board.name.to_lowercase().contains(q))
+            });
+        let items: Vec<Board> = matching
+            .by_ref()
+            .take(args.limit as usize)
+            .cloned()
+            .collect();
         let more = matching.next().is_some();
-        let next_cursor = if more { items.last().map(|board| board.id.clone()) } else { None };
+        let next_cursor = if more {
+            items.last().map(|board| board.id.clone())
+        } else {
+            None
+        };
         Ok(Page { items, next_cursor })
     }
 
     /// All boards of the account.
-    pub(crate) async fn all_boards(&self, owner: &Owner, id: &str) -> Result<Arc<Vec<Board>>, ErrorInfo> {
+    pub(crate) async fn all_boards(
+        &self,
+        owner: &Owner,
+        id: &str,
+    ) -> Result<Arc<Vec<Board>>, ErrorInfo> {
         self.boards_of(owner, &super::full_id(id)).await
     }
 
     /// Makes a board.
-    pub(crate) async fn create_board(&self, owner: &Owner, id: &str, board: &CreateBoard) -> Result<Board, ErrorInfo> {
+    pub(crate) async fn create_board(
+        &self,
+        owner: &Owner,
+        id: &str,
+        board: &CreateBoard,
+    ) -> Result<Board, ErrorInfo> {
         let row = self.row(owner, id).await?;
         let platform = self.0.platforms.get(&row.platform)?;
-        let made = self.with_token(owner, &row.id, |token| async move { platform.create_board(&token, board).await }).await?;
+        let made = self
+            .with_token(owner, &row.id, |token| async move {
+                platform.create_board(&token, board).await
+            })
+            .await?;
         self.0.boards.forget(&super::key(owner, &row.id));
         Ok(made)
     }
@@ -102,7 +145,10 @@ impl Accounts {
     ) -> Result<Page<Section>, ErrorInfo> {
         let row = self.row(owner, id).await?;
         let platform = self.0.platforms.get(&row.platform)?;
-        self.with_token(owner, &row.id, |token| async move { platform.sections(&token, board_id, cursor).await }).await
+        self.with_token(owner, &row.id, |token| async move {
+            platform.sections(&token, board_id, cursor).await
+        })
+        .await
     }
 
     /// Makes a section.
@@ -115,7 +161,10 @@ impl Accounts {
     ) -> Result<Section, ErrorInfo> {
         let row = self.row(owner, id).await?;
         let platform = self.0.platforms.get(&row.platform)?;
-        self.with_token(owner, &row.id, |token| async move { platform.create_section(&token, board_id, section).await }).await
+        self.with_token(owner, &row.id, |token| async move {
+            platform.create_section(&token, board_id, section).await
+        })
+        .await
     }
 
     async fn boards_of(&self, owner: &Owner, id: &str) -> Result<Arc<Vec<Board>>, ErrorInfo> {
@@ -127,10 +176,18 @@ impl Accounts {
         }
         let platform = self.0.platforms.get(&row.platform)?;
         let mut boards = Vec::new();
-        let mut query = BoardsQuery { cursor: None, limit: PAGE, privacy: None };
+        let mut query = BoardsQuery {
+            cursor: None,
+            limit: PAGE,
+            privacy: None,
+        };
         for _ in 0..MAX_PAGES {
             let asked = &query;
-            let page = self.with_token(owner, &row.id, |token| async move { platform.boards(&token, asked).await }).await?;
+            let page = self
+                .with_token(owner, &row.id, |token| async move {
+                    platform.boards(&token, asked).await
+                })
+                .await?;
             boards.extend(page.items);
             query.cursor = page.next_cursor;
             if query.cursor.is_none() {
@@ -138,7 +195,9 @@ impl Accounts {
             }
         }
         let boards = Arc::new(boards);
-        self.0.boards.put(super::key(owner, &row.id), now, Arc::clone(&boards));
+        self.0
+            .boards
+            .put(super::key(owner, &row.id), now, Arc::clone(&boards));
         Ok(boards)
     }
 }

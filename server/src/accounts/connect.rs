@@ -37,23 +37,33 @@ pub(crate) struct CallbackDone {
 
 impl Accounts {
     /// Begins a connection: the address of the consent page.
-    pub(crate) async fn connect(&self, owner: &Owner, request: ConnectRequest) -> Result<ConnectSession, ErrorInfo> {
+    pub(crate) async fn connect(
+        &self,
+        owner: &Owner,
+        request: ConnectRequest,
+    ) -> Result<ConnectSession, ErrorInfo> {
         let platform = self.0.platforms.get(&request.platform)?;
         if let Some(url) = &request.return_url
             && !is_own_path(url)
         {
-            return Err(ErrorInfo::new(ErrorCode::ValidationFailed, "return_url must be a path of this service")
-                .with_errors(vec![FieldError {
-                    pointer: "/return_url".to_owned(),
-                    code: "invalid".to_owned(),
-                    detail: "must begin with one slash, as /accounts does; other addresses are not allowed".to_owned(),
-                }]));
+            return Err(ErrorInfo::new(
+                ErrorCode::ValidationFailed,
+                "return_url must be a path of this service",
+            )
+            .with_errors(vec![FieldError {
+                pointer: "/return_url".to_owned(),
+                code: "invalid".to_owned(),
+                detail:
+                    "must begin with one slash, as /accounts does; other addresses are not allowed"
+                        .to_owned(),
+            }]));
         }
         let base = self.0.redirect.open(self, &self.0.public_url).await?;
         let redirect_uri = format!("{base}/oauth/{}/callback", request.platform);
         let mut secret = [0_u8; 32];
-        getrandom::fill(&mut secret)
-            .map_err(|_| ErrorInfo::new(ErrorCode::Internal, "the system gives no random numbers"))?;
+        getrandom::fill(&mut secret).map_err(|_| {
+            ErrorInfo::new(ErrorCode::Internal, "the system gives no random numbers")
+        })?;
         let state = URL_SAFE_NO_PAD.encode(secret);
         let now = self.0.clock.now();
         let row = ConnectRow {
@@ -70,15 +80,25 @@ impl Accounts {
             error: None,
         };
         self.0.store.create_connect(row.clone()).await?;
-        let authorize_url = platform.authorize_url(&AuthorizeRequest { redirect_uri, state });
+        let authorize_url = platform.authorize_url(&AuthorizeRequest {
+            redirect_uri,
+            state,
+        });
         self.session(row, authorize_url).await
     }
 
     /// What became of a connection.
-    pub(crate) async fn connection(&self, owner: &Owner, id: &str) -> Result<ConnectSession, ErrorInfo> {
+    pub(crate) async fn connection(
+        &self,
+        owner: &Owner,
+        id: &str,
+    ) -> Result<ConnectSession, ErrorInfo> {
         let row = self.0.store.connect(owner, id).await?.ok_or_else(|| {
-            ErrorInfo::new(ErrorCode::NotFound, format!("there is no connection {id:?}"))
-                .with_remedy("Begin a new one with `POST /v1/accounts/connect`.")
+            ErrorInfo::new(
+                ErrorCode::NotFound,
+                format!("there is no connection {id:?}"),
+            )
+            .with_remedy("Begin a new one with `POST /v1/accounts/connect`.")
         })?;
         // The address is shown once: its state is stored hashed.
         self.session(row, String::new()).await
@@ -87,20 +107,40 @@ impl Accounts {
     /// The network sent the browser back. Answers once the account is stored.
     ///
     /// Goes on when the browser goes away: the code can be traded only once.
-    pub(crate) async fn callback(&self, platform: &str, query: CallbackQuery) -> Result<CallbackDone, ErrorInfo> {
+    pub(crate) async fn callback(
+        &self,
+        platform: &str,
+        query: CallbackQuery,
+    ) -> Result<CallbackDone, ErrorInfo> {
         let (accounts, platform) = (self.clone(), platform.to_owned());
-        let work = self.0.tasks.spawn(async move { accounts.take_callback(&platform, query).await });
+        let work = self
+            .0
+            .tasks
+            .spawn(async move { accounts.take_callback(&platform, query).await });
         work.await.unwrap_or_else(|_| {
-            Err(ErrorInfo::new(ErrorCode::Internal, "connecting the account stopped unexpectedly"))
+            Err(ErrorInfo::new(
+                ErrorCode::Internal,
+                "connecting the account stopped unexpectedly",
+            ))
         })
     }
 
-    async fn take_callback(&self, platform: &str, query: CallbackQuery) -> Result<CallbackDone, ErrorInfo> {
+    async fn take_callback(
+        &self,
+        platform: &str,
+        query: CallbackQuery,
+    ) -> Result<CallbackDone, ErrorInfo> {
         let Some(state) = query.state.filter(|state| !state.is_empty()) else {
             return Err(bad_state());
         };
-        let taken = self.0.store.take_connect(&hash(&state), self.0.clock.now()).await?;
-        let Some(mut row) = taken.filter(|row| row.platform == platform) else { return Err(bad_state()) };
+        let taken = self
+            .0
+            .store
+            .take_connect(&hash(&state), self.0.clock.now())
+            .await?;
+        let Some(mut row) = taken.filter(|row| row.platform == platform) else {
+            return Err(bad_state());
+        };
         let result = match (query.error, query.code) {
             (Some(error), _) => Err(denied(&error)),
             (None, Some(code)) => self.finish(&row, &code).await,
@@ -122,17 +162,27 @@ impl Accounts {
         let account = result?;
         // The account is stored whatever happens to what waited for it: that looks again by itself, only later.
         let store = self.0.store.as_ref();
-        if let Err(error) = account_connected(store, &account.owner, &account.id, self.0.clock.now()).await {
+        if let Err(error) =
+            account_connected(store, &account.owner, &account.id, self.0.clock.now()).await
+        {
             tracing::error!(%error, account = %account.id, "what waited for the account goes on later");
         }
         self.0.wake.wake();
-        Ok(CallbackDone { account_name: account.name.unwrap_or(account.id), return_url })
+        Ok(CallbackDone {
+            account_name: account.name.unwrap_or(account.id),
+            return_url,
+        })
     }
 
     async fn finish(&self, row: &ConnectRow, code: &str) -> Result<AccountRow, ErrorInfo> {
         let platform = self.0.platforms.get(&row.platform)?;
-        let tokens = platform.exchange_code(code, &row.redirect_uri).await.map_err(to_info)?;
-        let profile = profile(platform.as_ref(), &tokens.access_token).await.map_err(to_info)?;
+        let tokens = platform
+            .exchange_code(code, &row.redirect_uri)
+            .await
+            .map_err(to_info)?;
+        let profile = profile(platform.as_ref(), &tokens.access_token)
+            .await
+            .map_err(to_info)?;
         let now = self.0.clock.now();
         let mut account = AccountRow {
             id: format!("{}:{}", row.platform, profile.id),
@@ -156,12 +206,25 @@ impl Accounts {
     }
 
     /// Higher than any before, so that a refresh under way cannot overwrite the new tokens.
-    async fn next_token_version(&self, row: &ConnectRow, profile_id: &str) -> Result<u64, ErrorInfo> {
+    async fn next_token_version(
+        &self,
+        row: &ConnectRow,
+        profile_id: &str,
+    ) -> Result<u64, ErrorInfo> {
         let id = format!("{}:{profile_id}", row.platform);
-        Ok(self.0.store.account(&row.owner, &id).await?.map_or(1, |before| before.token_version + 1))
+        Ok(self
+            .0
+            .store
+            .account(&row.owner, &id)
+            .await?
+            .map_or(1, |before| before.token_version + 1))
     }
 
-    async fn session(&self, row: ConnectRow, authorize_url: String) -> Result<ConnectSession, ErrorInfo> {
+    async fn session(
+        &self,
+        row: ConnectRow,
+        authorize_url: String,
+    ) -> Result<ConnectSession, ErrorInfo> {
         let account = match &row.account_id {
             Some(id) => Some(self.get(&row.owner, id).await?),
             None => None,
@@ -177,7 +240,9 @@ impl Accounts {
                 status => status.to_owned(),
             },
             account,
-            error: row.error.or_else(|| expired.then(|| denied("nobody confirmed it in time"))),
+            error: row
+                .error
+                .or_else(|| expired.then(|| denied("nobody confirmed it in time"))),
         })
     }
 }
@@ -206,14 +271,20 @@ fn hash(state: &str) -> Vec<u8> {
 }
 
 fn bad_state() -> ErrorInfo {
-    ErrorInfo::new(ErrorCode::ValidationFailed, "this link was already used, has expired or was not made here")
-        .with_remedy("Begin the connection again.")
+    ErrorInfo::new(
+        ErrorCode::ValidationFailed,
+        "this link was already used, has expired or was not made here",
+    )
+    .with_remedy("Begin the connection again.")
 }
 
 fn denied(why: &str) -> ErrorInfo {
     let why: String = why.chars().filter(|c| !c.is_control()).take(100).collect();
-    ErrorInfo::new(ErrorCode::AccountReconnectRequired, format!("the account was not connected: {why}"))
-        .with_remedy("Begin the connection again and allow the access that the page asks for.")
+    ErrorInfo::new(
+        ErrorCode::AccountReconnectRequired,
+        format!("the account was not connected: {why}"),
+    )
+    .with_remedy("Begin the connection again and allow the access that the page asks for.")
 }
 
 #[cfg(test)]
@@ -224,7 +295,15 @@ mod tests {
     fn only_paths_of_this_service_are_returned_to() {
         assert!(is_own_path("/accounts"));
         assert!(is_own_path("/accounts?tab=1"));
-        for bad in ["", "accounts", "//evil.example", "/\\evil.example", "https://evil.example", "/a\nb", "/\t/x"] {
+        for bad in [
+            "",
+            "accounts",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/a\nb",
+            "/\t/x",
+        ] {
             assert!(!is_own_path(bad), "{bad:?}");
         }
     }

@@ -12,7 +12,7 @@ use multi_upload_wire::{Account, AccountStatus, ErrorCode, ErrorInfo};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use boards::BoardsArgs;
-pub(crate) use connect::{CallbackDone, CallbackQuery};
+pub(crate) use connect::CallbackQuery;
 pub(crate) use tokens::AccessToken;
 
 use crate::clock::{Clock, rfc3339};
@@ -104,13 +104,22 @@ impl Accounts {
 
     async fn row(&self, owner: &Owner, id: &str) -> Result<AccountRow, ErrorInfo> {
         let id = full_id(id);
-        self.0.store.account(owner, &id).await?.ok_or_else(|| unknown_account(&id))
+        self.0
+            .store
+            .account(owner, &id)
+            .await?
+            .ok_or_else(|| unknown_account(&id))
     }
 
     async fn public(&self, row: &AccountRow) -> Result<Account, ErrorInfo> {
         let now = self.0.clock.now();
         let uploads_due_after = match row.refresh_expires_at {
-            Some(end) => self.0.store.open_targets_after(&row.owner, &row.id, end).await?,
+            Some(end) => {
+                self.0
+                    .store
+                    .open_targets_after(&row.owner, &row.id, end)
+                    .await?
+            }
             None => 0,
         };
         Ok(Account {
@@ -133,7 +142,11 @@ impl Accounts {
 
 /// `549…` in a path means the Pinterest account of that number.
 fn full_id(id: &str) -> String {
-    if id.contains(':') { id.to_owned() } else { format!("pinterest:{id}") }
+    if id.contains(':') {
+        id.to_owned()
+    } else {
+        format!("pinterest:{id}")
+    }
 }
 
 /// Names an account of an owner in the tables that are kept in memory.

@@ -30,13 +30,22 @@ struct Open {
 
 impl Listener {
     pub(super) fn new(redirect: Redirect) -> Self {
-        Self { redirect, open: Mutex::new(None) }
+        Self {
+            redirect,
+            open: Mutex::new(None),
+        }
     }
 
     /// Makes sure that callbacks are answered; the address to send the browser to, without a slash
     /// at the end.
-    pub(super) async fn open(&self, accounts: &Accounts, public_url: &str) -> Result<String, ErrorInfo> {
-        let Redirect::OnDemand(address) = self.redirect else { return Ok(public_url.to_owned()) };
+    pub(super) async fn open(
+        &self,
+        accounts: &Accounts,
+        public_url: &str,
+    ) -> Result<String, ErrorInfo> {
+        let Redirect::OnDemand(address) = self.redirect else {
+            return Ok(public_url.to_owned());
+        };
         if let Some(open) = &*self.open.lock().unwrap_or_else(PoisonError::into_inner)
             && !open.close.is_cancelled()
         {
@@ -50,17 +59,27 @@ impl Listener {
             let stop = async move {
                 tokio::select! { () = done.cancelled() => {} () = tokio::time::sleep(LONGEST) => done.cancel() }
             };
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop).await {
+            if let Err(error) = axum::serve(listener, router)
+                .with_graceful_shutdown(stop)
+                .await
+            {
                 tracing::error!(%error, "the callback listener failed");
             }
         });
-        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some(Open { base: base.clone(), close });
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some(Open {
+            base: base.clone(),
+            close,
+        });
         Ok(base)
     }
 
     /// Closes the listener once the browser has its answer.
     pub(super) fn close_soon(&self) {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let open = self
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(Open { close, .. }) = open {
             tokio::spawn(async move {
                 tokio::time::sleep(LINGER).await;

@@ -49,7 +49,11 @@ impl Refreshes {
 
 impl Accounts {
     /// A token that should work, renewed where needed.
-    pub(crate) async fn token(&self, owner: &Owner, id: &str) -> Result<AccessToken, PlatformError> {
+    pub(crate) async fn token(
+        &self,
+        owner: &Owner,
+        id: &str,
+    ) -> Result<AccessToken, PlatformError> {
         let row = self.usable_row(owner, id).await?;
         if !self.needs_renewal(&row, RENEW_BEFORE_USE_MS) {
             return self.unseal(&row).await;
@@ -59,7 +63,12 @@ impl Accounts {
 
     /// The network refused this token: the next [`Accounts::token`] renews it.
     pub(crate) fn token_refused(&self, owner: &Owner, account: &str, token: &AccessToken) {
-        let mut refused = self.0.refreshes.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = self
+            .0
+            .refreshes
+            .refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         refused.insert(super::key(owner, account), token.version);
     }
 
@@ -72,7 +81,10 @@ impl Accounts {
                 return;
             }
         };
-        for row in accounts.into_iter().filter(|row| row.usable && self.needs_renewal(row, RENEW_AHEAD_MS)) {
+        for row in accounts
+            .into_iter()
+            .filter(|row| row.usable && self.needs_renewal(row, RENEW_AHEAD_MS))
+        {
             let id = row.id.clone();
             if let Err(error) = self.renew_if_due(row, RENEW_AHEAD_MS).await {
                 tracing::warn!(account = %id, code = %error.info.code, "the token could not be renewed yet");
@@ -81,7 +93,12 @@ impl Accounts {
     }
 
     /// Calls the network with a token; if it is refused, once more with a new one.
-    pub(super) async fn with_token<T, F, Fut>(&self, owner: &Owner, id: &str, call: F) -> Result<T, ErrorInfo>
+    pub(super) async fn with_token<T, F, Fut>(
+        &self,
+        owner: &Owner,
+        id: &str,
+        call: F,
+    ) -> Result<T, ErrorInfo>
     where
         // Not an `AsyncFn`: its future could not be said to be `Send`, and handlers' futures must be.
         F: Fn(String) -> Fut + Send,
@@ -92,7 +109,9 @@ impl Accounts {
             Err(error) if error.class == FailureClass::TokenExpired => {
                 self.token_refused(owner, id, &token);
                 let token = self.token(owner, id).await.map_err(super::to_info)?;
-                call(token.secret().to_owned()).await.map_err(super::to_info)
+                call(token.secret().to_owned())
+                    .await
+                    .map_err(super::to_info)
             }
             other => other.map_err(super::to_info),
         }
@@ -100,14 +119,14 @@ impl Accounts {
 
     fn needs_renewal(&self, row: &AccountRow, ahead: Millis) -> bool {
         row.refresh_sealed.is_some()
-            && (row.access_expires_at - self.0.clock.now() < ahead || self.0.refreshes.is_refused(row))
+            && (row.access_expires_at - self.0.clock.now() < ahead
+                || self.0.refreshes.is_refused(row))
     }
 
     async fn usable_row(&self, owner: &Owner, id: &str) -> Result<AccountRow, PlatformError> {
-        let row = self
-            .row(owner, id)
-            .await
-            .map_err(|info| PlatformError::new(FailureClass::ReconnectRequired, reconnect(id, &info.detail)))?;
+        let row = self.row(owner, id).await.map_err(|info| {
+            PlatformError::new(FailureClass::ReconnectRequired, reconnect(id, &info.detail))
+        })?;
         if row.usable {
             Ok(row)
         } else {
@@ -125,26 +144,40 @@ impl Accounts {
             .unseal(&row.owner, &row.id, "access", &row.access_sealed)
             .await
             .map_err(|info| PlatformError::new(FailureClass::Unavailable, info))?;
-        Ok(AccessToken { secret, version: row.token_version })
+        Ok(AccessToken {
+            secret,
+            version: row.token_version,
+        })
     }
 
     /// One caller renews, the others wait for it and use what it stored.
     ///
     /// The work is a task of its own: a caller that goes away in the middle must not take with it the
     /// only copy of a refresh token that the network has already changed.
-    async fn renew_if_due(&self, row: AccountRow, ahead: Millis) -> Result<AccessToken, PlatformError> {
+    async fn renew_if_due(
+        &self,
+        row: AccountRow,
+        ahead: Millis,
+    ) -> Result<AccessToken, PlatformError> {
         let accounts = self.clone();
         let renewal = self.0.tasks.spawn(async move {
             let lock = accounts.0.refreshes.lock_of(&row);
             let _held = lock.lock().await;
             let row = accounts.usable_row(&row.owner, &row.id).await?;
-            let row = if accounts.needs_renewal(&row, ahead) { accounts.renew(row).await? } else { row };
+            let row = if accounts.needs_renewal(&row, ahead) {
+                accounts.renew(row).await?
+            } else {
+                row
+            };
             accounts.unseal(&row).await
         });
         renewal.await.unwrap_or_else(|_| {
             Err(PlatformError::new(
                 FailureClass::Unavailable,
-                ErrorInfo::new(ErrorCode::Internal, "renewing the token stopped unexpectedly"),
+                ErrorInfo::new(
+                    ErrorCode::Internal,
+                    "renewing the token stopped unexpectedly",
+                ),
             ))
         })
     }
@@ -155,11 +188,17 @@ impl Accounts {
         let unavailable = |info| PlatformError::new(FailureClass::Unavailable, info);
         let platform = inner.platforms.get(&row.platform).map_err(unavailable)?;
         let sealed = row.refresh_sealed.clone().unwrap_or_default();
-        let refresh = inner.vault.unseal(&row.owner, &row.id, "refresh", &sealed).await.map_err(unavailable)?;
+        let refresh = inner
+            .vault
+            .unseal(&row.owner, &row.id, "refresh", &sealed)
+            .await
+            .map_err(unavailable)?;
         let expect = row.token_version;
         match platform.refresh(&refresh).await {
             Ok(tokens) => {
-                self.put_tokens(&mut row, &tokens).await.map_err(unavailable)?;
+                self.put_tokens(&mut row, &tokens)
+                    .await
+                    .map_err(unavailable)?;
                 let saved = inner.store.save_tokens(row.clone(), expect).await;
                 match saved.map_err(|error| unavailable(error.into()))? {
                     true => row.token_version = expect + 1,
@@ -183,9 +222,15 @@ impl Accounts {
     }
 
     /// Seals tokens into a row.
-    pub(super) async fn put_tokens(&self, row: &mut AccountRow, tokens: &TokenSet) -> Result<(), ErrorInfo> {
+    pub(super) async fn put_tokens(
+        &self,
+        row: &mut AccountRow,
+        tokens: &TokenSet,
+    ) -> Result<(), ErrorInfo> {
         let (vault, now) = (&self.0.vault, self.0.clock.now());
-        row.access_sealed = vault.seal(&row.owner, &row.id, "access", &tokens.access_token).await?;
+        row.access_sealed = vault
+            .seal(&row.owner, &row.id, "access", &tokens.access_token)
+            .await?;
         if let Some(refresh) = &tokens.refresh_token {
             row.refresh_sealed = Some(vault.seal(&row.owner, &row.id, "refresh", refresh).await?);
         }
@@ -202,7 +247,10 @@ impl Accounts {
 }
 
 fn reconnect(id: &str, why: &str) -> ErrorInfo {
-    ErrorInfo::new(ErrorCode::AccountReconnectRequired, format!("account {id}: {why}"))
+    ErrorInfo::new(
+        ErrorCode::AccountReconnectRequired,
+        format!("account {id}: {why}"),
+    )
 }
 
 fn millis(duration: std::time::Duration) -> Millis {

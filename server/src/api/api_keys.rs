@@ -62,12 +62,7 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, Object(body):
     let request = checked(request, &caller)?;
     let (row, key) = keys::generate(&caller.owner, &request, now)?;
     app.store.create_api_key(row).await?;
-    let mut response = created(&key, None);
-    response.headers_mut().insert(
-        http::header::CACHE_CONTROL,
-        http::HeaderValue::from_static("no-store"),
-    );
-    Ok(response)
+    Ok(created(&key, None))
 }
 
 /// Revokes a key at once.

@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use multi_upload_wire::{ErrorCode, Mode, Scope};
 
+use super::body::discard;
 use super::problem::Problem;
 use crate::config::DEFAULT_TEAM;
 use crate::keys::PresentedKey;
@@ -82,19 +83,25 @@ pub(crate) async fn guard(
 ) -> Response {
     // Taken out first: a request cannot be shared while the database is asked.
     let local = request.extensions().get::<Local>().copied();
-    let caller = match identify(&app, local, presented(request.headers())).await {
-        Ok(caller) => caller,
-        Err(problem) => return problem.into_response(),
-    };
-    if !caller.has(scope) {
-        return Problem::new(
+    let outcome = match identify(&app, local, presented(request.headers())).await {
+        Ok(caller) if caller.has(scope) => Ok(caller),
+        Ok(_) => Err(Problem::new(
             ErrorCode::ScopeMissing,
             format!("this key lacks the scope {}", scope.as_str()),
-        )
-        .into_response();
+        )),
+        Err(problem) => Err(problem),
+    };
+    match outcome {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => {
+            let (parts, body) = request.into_parts();
+            discard(&parts.headers, body).await;
+            problem.into_response()
+        }
     }
-    request.extensions_mut().insert(caller);
-    next.run(request).await
 }
 
 async fn identify(

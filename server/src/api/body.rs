@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use multi_upload_wire::{ErrorCode, ErrorInfo};
@@ -24,6 +24,9 @@ pub(crate) const BATCH_LIMIT: usize = 8 * 1024 * 1024;
 /// A body that is too large is read and thrown away up to here, so that the caller, still sending, gets the answer
 /// instead of a broken connection.
 const DRAIN_LIMIT: usize = 64 * 1024 * 1024;
+/// The same for a caller that is refused before anything is read.
+const DISCARD_LIMIT: usize = 32 * 1024 * 1024;
+const DISCARD_TIME: Duration = Duration::from_secs(5);
 /// Time for a JSON body to arrive.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// Deepest nesting.
@@ -37,7 +40,10 @@ impl<const MAX: usize, S: Send + Sync> FromRequest<S> for Object<MAX> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        is_json(&parts.headers)?;
+        if let Err(problem) = is_json(&parts.headers) {
+            discard(&parts.headers, body).await;
+            return Err(problem);
+        }
         let bytes = read(&parts.headers, body, MAX).await?;
         parse(&bytes).map(Self)
     }
@@ -105,6 +111,27 @@ async fn read(headers: &HeaderMap, body: Body, max: usize) -> Result<Bytes, Prob
             Err(Problem::from(info).with_status(StatusCode::REQUEST_TIMEOUT))
         }
     }
+}
+
+/// Reads away the body of a request that is refused whatever it says: many callers look at the
+/// answer only once they have sent everything, and would see a broken connection instead.
+pub(crate) async fn discard(headers: &HeaderMap, mut body: Body) {
+    // Whoever asks first does not send.
+    if headers.contains_key(EXPECT) {
+        return;
+    }
+    let reading = async {
+        let mut left = DISCARD_LIMIT;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            if length > left {
+                return;
+            }
+            left -= length;
+        }
+    };
+    // Whether it ended or not, the answer is the same.
+    let _ = tokio::time::timeout(DISCARD_TIME, reading).await;
 }
 
 fn too_large(max: usize) -> Problem {

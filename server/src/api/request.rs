@@ -9,7 +9,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use multi_upload_wire::{ErrorCode, ErrorInfo};
 use tracing::Instrument;
@@ -44,7 +44,7 @@ pub(crate) async fn surround(request: Request, next: Next) -> Response {
     let mut response = run(&method, &route, request, next)
         .instrument(span.clone())
         .await;
-    finish(&mut response, &id, &path);
+    finish(&mut response, &id, &method, &path);
     let _entered = span.enter();
     tracing::info!(
         status = response.status().as_u16(),
@@ -99,10 +99,18 @@ fn overdue() -> Problem {
 }
 
 /// Gives the answer its id, and a problem its body.
-fn finish(response: &mut Response, id: &str, path: &str) {
+fn finish(response: &mut Response, id: &str, method: &Method, path: &str) {
     if let Ok(value) = HeaderValue::from_str(id) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
+    let headers = response.headers_mut();
+    headers
+        .entry(X_CONTENT_TYPE_OPTIONS)
+        .or_insert(HeaderValue::from_static("nosniff"));
+    // Answers belong to the key that asked.
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     let status = response.status();
     let info = match response.extensions_mut().remove::<Box<ErrorInfo>>() {
         Some(info) => *info,
@@ -111,7 +119,7 @@ fn finish(response: &mut Response, id: &str, path: &str) {
             if response.extensions().get::<ForBrowsers>().is_some() {
                 return;
             }
-            of_status(status, response, path)
+            of_status(status, method, path)
         }
         None => return,
     };
@@ -123,7 +131,7 @@ fn finish(response: &mut Response, id: &str, path: &str) {
 pub(crate) struct ForBrowsers;
 
 /// The problem of an answer that the framework made.
-fn of_status(status: StatusCode, response: &Response, path: &str) -> ErrorInfo {
+fn of_status(status: StatusCode, method: &Method, path: &str) -> ErrorInfo {
     let shown: String = path.chars().take(200).collect();
     match status {
         StatusCode::NOT_FOUND => ErrorInfo::new(
@@ -131,17 +139,11 @@ fn of_status(status: StatusCode, response: &Response, path: &str) -> ErrorInfo {
             format!("there is nothing at {shown:?}"),
         )
         .with_remedy("Check the path; /openapi.json lists every path."),
-        StatusCode::METHOD_NOT_ALLOWED => {
-            let allowed = response
-                .headers()
-                .get(ALLOW)
-                .and_then(|value| value.to_str().ok())
-                .unwrap_or("none");
-            ErrorInfo::new(
-                ErrorCode::MethodNotAllowed,
-                format!("{shown:?} takes {allowed}"),
-            )
-        }
+        // The framework adds the `Allow` header after this layer.
+        StatusCode::METHOD_NOT_ALLOWED => ErrorInfo::new(
+            ErrorCode::MethodNotAllowed,
+            format!("{shown:?} does not take {method}"),
+        ),
         StatusCode::PAYLOAD_TOO_LARGE => {
             ErrorInfo::new(ErrorCode::BodyTooLarge, "the body is too large")
         }
@@ -181,4 +183,75 @@ fn write(response: &mut Response, mut info: ErrorInfo, id: &str, path: &str) {
     headers.remove(http::header::CONTENT_LENGTH);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
     *response.body_mut() = Body::from(body);
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::middleware::from_fn;
+    use axum::routing::{get, post};
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn panics() -> Problem {
+        panic!("the secret is hunter2")
+    }
+
+    async fn busy() -> Problem {
+        ErrorInfo::new(ErrorCode::Overloaded, "busy")
+            .with_retry_after_ms(1_200)
+            .into()
+    }
+
+    async fn ask(method: Method, path: &str) -> (Response<()>, ErrorInfo) {
+        let router = Router::new()
+            .route("/panics", get(panics).post(panics))
+            .route("/busy", post(busy))
+            .layer(from_fn(surround));
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .body(Body::empty())
+            .unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let info = serde_json::from_slice(&bytes).unwrap();
+        (Response::from_parts(parts, ()), info)
+    }
+
+    #[tokio::test]
+    async fn a_fault_of_ours_is_a_problem_without_its_words() {
+        for method in [Method::GET, Method::POST] {
+            let (response, info) = ask(method, "/panics?token=hunter2").await;
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(response.headers()[CONTENT_TYPE], PROBLEM_JSON);
+            assert!(info.is(ErrorCode::Internal));
+            assert_eq!(info.instance.as_deref(), Some("/panics"));
+            assert_eq!(
+                info.request_id.as_deref(),
+                response.headers()[X_REQUEST_ID].to_str().ok()
+            );
+            assert!(!format!("{info:?}").contains("hunter2"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wait_is_told_in_the_header_too_and_never_too_short() {
+        let (response, info) = ask(Method::POST, "/busy").await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[RETRY_AFTER], "2");
+        assert_eq!(info.retry_after_ms, Some(1_200));
+    }
+
+    #[tokio::test]
+    async fn a_method_that_is_not_there_names_those_that_are() {
+        let (response, info) = ask(Method::DELETE, "/panics").await;
+        assert!(info.is(ErrorCode::MethodNotAllowed));
+        let allowed = response.headers()["allow"].to_str().unwrap_or_default();
+        assert!(allowed.contains("GET") && allowed.contains("POST"));
+        assert!(info.detail.contains("DELETE"));
+    }
 }

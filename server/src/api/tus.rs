@@ -12,6 +12,7 @@ use jiff::fmt::rfc2822;
 use multi_upload_wire::{ErrorCode, Media, MediaKind};
 
 use super::auth::Caller;
+use super::body::discard;
 use super::problem::{Answer, Problem};
 use crate::clock::rfc3339;
 use crate::media::{AppendError, MAX_IMAGE_BYTES, refusals};
@@ -67,27 +68,13 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    require_version(&headers)?;
-    if headers.contains_key("upload-defer-length") {
-        return Err(header(
-            "Upload-Defer-Length",
-            "a length that follows later is not supported; send Upload-Length",
-        ));
-    }
-    let length = number(&headers, &UPLOAD_LENGTH)?;
-    if length == 0 {
-        return Err(header("Upload-Length", "the file is empty"));
-    }
-    if length > MAX_IMAGE_BYTES {
-        return Err(Problem::new(
-            ErrorCode::MediaTooLarge,
-            format!("{length} bytes; an image may have at most {MAX_IMAGE_BYTES}"),
-        ));
-    }
-    let brings_bytes = is_piece(&headers);
-    if !brings_bytes && number_or_none(&headers, &CONTENT_LENGTH)?.is_some_and(|n| n > 0) {
-        return Err(wrong_type(&headers));
-    }
+    let (length, brings_bytes) = match announced(&headers) {
+        Ok(announced) => announced,
+        Err(problem) => {
+            discard(&headers, body).await;
+            return Err(problem);
+        }
+    };
     let mut row = app.media.create(&caller.owner, length).await?;
     if brings_bytes {
         match app
@@ -108,6 +95,32 @@ pub(crate) async fn create(
     }
     progress(&mut response, &row);
     Ok(response)
+}
+
+/// The length of a new file, and whether the request brings bytes of it.
+fn announced(headers: &HeaderMap) -> Result<(u64, bool), Problem> {
+    require_version(headers)?;
+    if headers.contains_key("upload-defer-length") {
+        return Err(header(
+            "Upload-Defer-Length",
+            "a length that follows later is not supported; send Upload-Length",
+        ));
+    }
+    let length = number(headers, &UPLOAD_LENGTH)?;
+    if length == 0 {
+        return Err(header("Upload-Length", "the file is empty"));
+    }
+    if length > MAX_IMAGE_BYTES {
+        return Err(Problem::new(
+            ErrorCode::MediaTooLarge,
+            format!("{length} bytes; an image may have at most {MAX_IMAGE_BYTES}"),
+        ));
+    }
+    let brings_bytes = is_piece(headers);
+    if !brings_bytes && number_or_none(headers, &CONTENT_LENGTH)?.is_some_and(|n| n > 0) {
+        return Err(wrong_type(headers));
+    }
+    Ok((length, brings_bytes))
 }
 
 /// How much of a file has arrived.
@@ -163,11 +176,13 @@ pub(crate) async fn append(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    require_version(&headers)?;
-    if !is_piece(&headers) {
-        return Err(wrong_type(&headers));
-    }
-    let offset = number(&headers, &UPLOAD_OFFSET)?;
+    let offset = match piece_offset(&headers) {
+        Ok(offset) => offset,
+        Err(problem) => {
+            discard(&headers, body).await;
+            return Err(problem);
+        }
+    };
     let row = app
         .media
         .append(&caller.owner, &id, offset, body.into_data_stream())
@@ -176,6 +191,15 @@ pub(crate) async fn append(
     let mut response = with_version(StatusCode::NO_CONTENT);
     progress(&mut response, &row);
     Ok(response)
+}
+
+/// Where a piece begins.
+fn piece_offset(headers: &HeaderMap) -> Result<u64, Problem> {
+    require_version(headers)?;
+    if !is_piece(headers) {
+        return Err(wrong_type(headers));
+    }
+    number(headers, &UPLOAD_OFFSET)
 }
 
 /// Removes a file.

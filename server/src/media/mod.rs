@@ -4,12 +4,13 @@
 //! end was never confirmed and are cut off before the next one. A file that is complete but is not
 //! an image that we know is removed at once.
 
+mod disk;
 mod recognise;
 mod refusals;
 
 use std::collections::HashSet;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,9 +19,9 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use multi_upload_platforms::MediaSource;
 use multi_upload_wire::{ErrorCode, ErrorInfo};
-use sha2::{Digest, Sha256};
 
-use recognise::{Facts, Fault};
+use disk::{facts, on_disk, remove, sweep, sync_folder};
+use recognise::Fault;
 pub(crate) use refusals::refusals;
 
 use crate::clock::Clock;
@@ -350,76 +351,4 @@ fn is_id(id: &str) -> bool {
     id.strip_prefix("md_").is_some_and(|rest| {
         rest.len() == 32 && rest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     })
-}
-
-/// Runs a short piece of disk work beside the async threads.
-async fn on_disk<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> Result<T, ErrorInfo> {
-    let done = match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(gone) => Err(std::io::Error::other(gone)),
-    };
-    done.map_err(|error| {
-        tracing::error!(%error, "the media folder failed");
-        if error.kind() == std::io::ErrorKind::StorageFull {
-            ErrorInfo::new(
-                ErrorCode::StorageFull,
-                "the disk of the data folder is full",
-            )
-        } else {
-            ErrorInfo::new(
-                ErrorCode::StorageFailed,
-                "the media folder could not be used",
-            )
-        }
-    })
-}
-
-/// Kind, pixels and hash of a complete file.
-fn facts(path: &Path) -> std::io::Result<Result<(Facts, String), Fault>> {
-    let mut content = Vec::new();
-    std::fs::File::open(path)?
-        .take(MAX_IMAGE_BYTES + 1)
-        .read_to_end(&mut content)?;
-    Ok(recognise::image(&content).map(|facts| {
-        let hash = Sha256::digest(&content);
-        let hex = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        (facts, hex)
-    }))
-}
-
-/// A rename is safe once its folder is.
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    if cfg!(unix) {
-        std::fs::File::open(folder)?.sync_all()?;
-    }
-    Ok(())
-}
-
-fn remove(path: &Path) {
-    if let Err(error) = std::fs::remove_file(path)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        tracing::warn!(%error, "a file could not be removed");
-    }
-}
-
-/// Removes what came in and was never finished.
-fn sweep(incoming: &Path) {
-    let limit = Duration::from_millis(UNFINISHED_MS.unsigned_abs());
-    let Ok(entries) = std::fs::read_dir(incoming) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let old = entry
-            .metadata()
-            .and_then(|meta| meta.modified())
-            .ok()
-            .and_then(|at| at.elapsed().ok())
-            .is_some_and(|age| age > limit);
-        if old {
-            remove(&entry.path());
-        }
-    }
 }

@@ -71,7 +71,9 @@ impl Dispatcher {
     pub(crate) async fn stop(&self) -> bool {
         self.stop.cancel();
         self.tasks.close();
-        tokio::time::timeout(SHUTDOWN_GRACE, self.tasks.wait()).await.is_ok()
+        tokio::time::timeout(SHUTDOWN_GRACE, self.tasks.wait())
+            .await
+            .is_ok()
     }
 }
 
@@ -121,7 +123,9 @@ impl Round {
         if count == room {
             return Ok(None);
         }
-        let Some(next) = self.app.store.next_timer().await? else { return Ok(Some(LONGEST_SLEEP_MS)) };
+        let Some(next) = self.app.store.next_timer().await? else {
+            return Ok(Some(LONGEST_SLEEP_MS));
+        };
         let sleep = next - self.app.clock.now();
         Ok(Some(if sleep > 0 {
             sleep.min(LONGEST_SLEEP_MS)
@@ -181,12 +185,21 @@ struct InFlight(Arc<Mutex<HashSet<String>>>);
 
 impl InFlight {
     fn enter(&self, id: &str) -> InFlightGuard {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned());
-        InFlightGuard { set: self.clone(), id: id.to_owned() }
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id.to_owned());
+        InFlightGuard {
+            set: self.clone(),
+            id: id.to_owned(),
+        }
     }
 
     fn contains(&self, id: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(id)
     }
 }
 
@@ -198,6 +211,10 @@ struct InFlightGuard {
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        self.set.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        self.set
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.id);
     }
 }

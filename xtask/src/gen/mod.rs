@@ -8,6 +8,7 @@ mod errors_md;
 mod node_errors;
 mod python_async;
 mod python_errors;
+mod python_models;
 mod snippets;
 mod version;
 
@@ -34,6 +35,10 @@ pub(crate) fn run(check: bool) -> Result<(), String> {
     let mut outputs: Vec<(&str, String)> =
         OUTPUTS.iter().map(|(path, text)| (*path, text())).collect();
     outputs.push(("README.md", snippets::readme()?));
+    outputs.push((
+        "bindings-python/python/multi_upload/_models.py",
+        python_models::text()?,
+    ));
     outputs.push((
         "bindings-python/python/multi_upload/_async_client.py",
         python_async::text()?,

@@ -8,7 +8,6 @@ raises the class of its category.
 from __future__ import annotations
 
 from ._models import FieldError, PlatformFailure, TargetRef
-from ._records import _plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +75,9 @@ class MultiUploadError(Exception):
 
     def to_dict(self) -> dict[str, Any]:
         """The error object as it came, as plain dictionaries."""
-        return _plain(self._info)  # type: ignore[no-any-return]
+        from copy import deepcopy
+
+        return deepcopy(self._info)
 
     def __str__(self) -> str:
         lines = [f"{self.code}: {self.detail}"]

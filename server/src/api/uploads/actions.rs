@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use multi_upload_wire::{ErrorCode, Outcome, Resolution, ResolveRequest, Retry, Upload};
 use serde_json::{Map, Value};
 
+use super::plan::LATE_MS;
 use super::{view, visible};
 use crate::api::auth::Caller;
 use crate::api::body::Object;
@@ -13,9 +14,6 @@ use crate::api::problem::{Answer, Problem};
 use crate::state::App;
 use crate::store::{Millis, NewEvent, Phase, TargetChange, TargetRow, UploadRow};
 use crate::time;
-
-/// The late rule where none is given.
-const LATE_MS: Millis = 24 * 3_600_000;
 
 /// Cancels what has not been sent. A second call changes nothing.
 #[utoipa::path(
@@ -150,13 +148,13 @@ pub(crate) async fn resolve(
     let request: ResolveRequest = typed(&body, "").map_err(Problem::fields)?;
     let row = visible(&app, &caller, &id).await?;
     let target = in_review(&row, request.target.as_deref())?;
-    let remote_id = remote_id(&request)?;
+    let post = post_of(&app, target, &request)?;
     let now = app.clock.now();
     let (next, detail) = match request.resolution {
         Resolution::Published => {
             let mut next = target.clone();
             next.phase = Phase::Published;
-            next.remote_id = remote_id;
+            (next.remote_id, next.remote_url) = post.unzip();
             next.published_at = Some(now);
             next.error = None;
             (next, "a person says that it is published")
@@ -222,19 +220,23 @@ fn in_review<'a>(row: &'a UploadRow, named: Option<&str>) -> Result<&'a TargetRo
     }
 }
 
-/// The remote id, where the resolution takes one.
-fn remote_id(request: &ResolveRequest) -> Result<Option<String>, Problem> {
+/// Id and address of the post, where the resolution names one.
+fn post_of(
+    app: &App,
+    target: &TargetRow,
+    request: &ResolveRequest,
+) -> Result<Option<(String, String)>, Problem> {
     match (request.resolution, &request.remote_id) {
-        (Resolution::Published, Some(id))
-            if (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()) =>
-        {
-            Ok(Some(id.clone()))
+        (Resolution::Published, Some(id)) => {
+            match app.platforms.get(&target.platform)?.post_url(id) {
+                Some(url) => Ok(Some((id.clone(), url))),
+                None => Err(Problem::field(
+                    "/remote_id",
+                    "invalid",
+                    format!("must be the post's id on {}", target.platform),
+                )),
+            }
         }
-        (Resolution::Published, Some(_)) => Err(Problem::field(
-            "/remote_id",
-            "invalid",
-            "must be the post's id on the network: 1 to 64 visible ASCII characters",
-        )),
         (Resolution::Published, None) => Err(Problem::field(
             "/remote_id",
             "required",

@@ -6,18 +6,20 @@ use axum::response::{IntoResponse, Response};
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use multi_upload_wire::{
-    BatchRequest, BatchResponse, BatchResult, CreateUpload, ErrorCode, ErrorInfo, FieldError, Late,
-    Override, Upload, Validation,
+    BatchRequest, BatchResponse, BatchResult, CreateUpload, ErrorCode, ErrorInfo, FieldError,
+    Upload, Validation,
 };
 use serde_json::{Map, Value};
 
 use super::build::{first_events, new_upload};
-use super::plan::{Planner, Timing};
+use super::input::read;
+use super::plan::Planner;
 use super::repeat::{IDEMPOTENCY_REPLAYED, body_hash, is_key, key_of};
+use super::timing::Timing;
 use super::view;
 use crate::api::auth::Caller;
-use crate::api::body::{BATCH_LIMIT, Object, kind, step};
-use crate::api::fields::{names, typed, unknown};
+use crate::api::body::{BATCH_LIMIT, Object, kind};
+use crate::api::fields::{names, unknown};
 use crate::api::problem::{Answer, Problem, field};
 use crate::state::App;
 use crate::store::{CreateOutcome, Idempotency, NewUpload};
@@ -328,44 +330,6 @@ async fn answered(
         Some((hash, _)) if hash != body_hash => Err(mismatch()),
         found => Ok(found.map(|(_, answer)| answer)),
     }
-}
-
-/// The typed request, nested objects included, or every fault.
-pub(super) fn read(body: &Map<String, Value>, at: &str) -> Result<CreateUpload, Vec<FieldError>> {
-    let mut errors = Vec::new();
-    if let Some(Value::Object(late)) = body.get("late") {
-        errors.extend(
-            typed::<Late>(late, &format!("{at}/late"))
-                .err()
-                .into_iter()
-                .flatten(),
-        );
-    }
-    if let Some(Value::Object(overrides)) = body.get("overrides") {
-        for (key, value) in overrides {
-            let at = format!("{at}/overrides/{}", step(key));
-            match value {
-                Value::Object(values) => {
-                    errors.extend(typed::<Override>(values, &at).err().into_iter().flatten());
-                }
-                other => errors.push(field(
-                    at,
-                    "invalid",
-                    format!("must be an object, not {}", kind(other)),
-                )),
-            }
-        }
-    }
-    if errors.is_empty() {
-        return typed(body, at);
-    }
-    // The nested faults have been named with their places.
-    let mut rest = body.clone();
-    rest.remove("late");
-    rest.remove("overrides");
-    let mut all = typed::<CreateUpload>(&rest, at).err().unwrap_or_default();
-    all.extend(errors);
-    Err(all)
 }
 
 fn accepted(upload: &Upload, replayed: bool) -> Answer {

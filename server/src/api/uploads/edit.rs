@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 
 use super::actions::{conflict, states};
 use super::build::{event, phase};
-use super::create::read;
-use super::plan::{Plan, Planner, Timing};
+use super::input::read;
+use super::plan::{Plan, Planner};
+use super::timing::Timing;
 use super::{view, visible};
 use crate::api::auth::Caller;
 use crate::api::body::Object;

@@ -6,10 +6,13 @@ mod build;
 pub(super) mod changes;
 pub(super) mod create;
 pub(super) mod edit;
+mod input;
+mod layers;
 mod media;
 mod plan;
 pub(super) mod read;
 mod repeat;
+mod timing;
 mod view;
 
 use super::auth::Caller;

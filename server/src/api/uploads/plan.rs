@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use multi_upload_platforms::{Content, Platform};
 use multi_upload_wire::{
-    Board, CreateUpload, ErrorCode, ErrorInfo, FieldError, Override, ValidatedTarget, Validation,
-    Warning,
+    Board, CreateUpload, ErrorCode, ErrorInfo, FieldError, ValidatedTarget, Validation, Warning,
 };
 
 use super::boards::{self, BoardsAnswer};
+use super::layers::Layers;
 use super::media::{self, Media};
+use super::timing::Timing;
 use crate::api::auth::Caller;
 use crate::api::body::step;
 use crate::api::fields::nearest;
@@ -21,14 +22,13 @@ use crate::api::problem::{Problem, field};
 use crate::clock::rfc3339;
 use crate::state::App;
 use crate::store::{AccountRow, Millis, StoreResult};
-use crate::time;
 
 /// Most accounts of one upload.
 const MAX_ACCOUNTS: usize = 25;
 /// Longest label, in characters.
 const MAX_EXTERNAL_ID: usize = 255;
 /// The late rule where none is given.
-const LATE_MS: Millis = 24 * 3_600_000;
+pub(super) const LATE_MS: Millis = 24 * 3_600_000;
 
 /// What an upload would be.
 pub(crate) struct Plan {
@@ -57,17 +57,6 @@ pub(crate) struct PlannedTarget {
 
 /// One fault, with the code it would have alone.
 struct Fault(ErrorCode, FieldError);
-
-/// Which time counts.
-pub(crate) enum Timing {
-    /// The one in the content.
-    AsAsked,
-    /// The one stored before: it may have come near, or passed, meanwhile.
-    Keep {
-        at: Option<Millis>,
-        timezone: Option<String>,
-    },
-}
 
 /// Plans uploads of one caller. Accounts and boards are read once, however many rows there are.
 pub(crate) struct Planner {
@@ -401,69 +390,6 @@ impl Plan {
         }
     }
 
-    fn time(&mut self, asked: &CreateUpload, timing: Timing, now: Millis) {
-        if let Some(late) = &asked.late {
-            match time::parse_duration(&late.send_within) {
-                Some(within) => {
-                    self.late_ms = Millis::try_from(within.as_millis()).unwrap_or(LATE_MS);
-                }
-                None => self.fault(
-                    "/late/send_within",
-                    "invalid",
-                    "must be a number and a unit: 90s, 15m, 24h or 7d; at most 366d",
-                ),
-            }
-        }
-        if let Some(word) = &asked.schedule {
-            let detail = if word == "next_slot" {
-                "`schedule: next_slot` is not supported by this version yet; send `scheduled_at`"
-                    .to_owned()
-            } else {
-                format!("{word:?} is not known; send `scheduled_at`")
-            };
-            self.fault("/schedule", "unsupported", detail);
-        }
-        if let Timing::Keep { at, timezone } = timing {
-            self.at = at;
-            self.timezone = timezone;
-            return;
-        }
-        let Some(text) = &asked.scheduled_at else {
-            if let Some(zone) = &asked.timezone {
-                self.lone_zone(zone, now);
-            }
-            self.at = (asked.draft != Some(true)).then_some(now);
-            return;
-        };
-        match time::resolve(text, asked.timezone.as_deref(), now) {
-            Ok(resolved) => {
-                // Up to a minute in the past means now.
-                self.at = Some(resolved.at.max(now));
-                self.timezone = resolved.timezone;
-            }
-            Err((code, detail)) => {
-                let pointer = match code {
-                    ErrorCode::TimezoneUnknown => "/timezone",
-                    _ => "/scheduled_at",
-                };
-                self.fault_of(code, pointer, "invalid", detail);
-            }
-        }
-    }
-
-    /// A zone without a time says nothing, but a wrong one is still a mistake.
-    fn lone_zone(&mut self, zone: &str, now: Millis) {
-        match time::resolve(&rfc3339(now), Some(zone), now) {
-            Err((code @ ErrorCode::TimezoneUnknown, detail)) => {
-                self.fault_of(code, "/timezone", "invalid", detail);
-            }
-            _ => self.warn(
-                "/timezone",
-                "`timezone` has no effect without `scheduled_at`: the upload is due now",
-            ),
-        }
-    }
-
     /// Overrides must belong to an account, or the platform of one, that the upload goes to.
     fn override_keys(&mut self, asked: &CreateUpload) {
         let Some(overrides) = &asked.overrides else {
@@ -510,99 +436,5 @@ impl Plan {
                 );
             }
         }
-    }
-}
-
-/// The values that count for one account: its own overrides, then its platform's, then the upload's.
-struct Layers {
-    /// Each with the pointer it stands at.
-    layers: Vec<(String, Override)>,
-}
-
-impl Layers {
-    fn of(asked: &CreateUpload, account: &str, platform: &str) -> Self {
-        let mut layers = Vec::new();
-        for key in [account, platform] {
-            if let Some(values) = asked.overrides.as_ref().and_then(|all| all.get(key)) {
-                layers.push((format!("/overrides/{}", step(key)), values.clone()));
-            }
-        }
-        let base = Override {
-            caption: asked.caption.clone(),
-            title: asked.title.clone(),
-            description: asked.description.clone(),
-            link: asked.link.clone(),
-            alt_text: asked.alt_text.clone(),
-            board_id: asked.board_id.clone(),
-            board_section_id: asked.board_section_id.clone(),
-            cover_image_url: None,
-            cover_media_id: None,
-            cover_image_key_frame_time: None,
-        };
-        layers.push((String::new(), base));
-        Self { layers }
-    }
-
-    /// The first value there is, noted with its place.
-    fn pick(
-        &self,
-        sources: &mut Sources,
-        name: &'static str,
-        read: impl Fn(&Override) -> Option<(&'static str, &String)>,
-    ) -> Option<String> {
-        self.layers.iter().find_map(|(at, values)| {
-            let (field, value) = read(values)?;
-            sources.0.push((name, format!("{at}/{field}")));
-            Some(value.clone())
-        })
-    }
-
-    fn content(&self, asked: &CreateUpload, platform: &str) -> (Content, Sources) {
-        let mut sources = Sources(Vec::new());
-        let s = &mut sources;
-        let content = Content {
-            title: self.pick(s, "title", |o| Some(("title", o.title.as_ref()?))),
-            // In each layer the caption stands in for the description.
-            description: self.pick(s, "description", |o| {
-                o.description
-                    .as_ref()
-                    .map(|text| ("description", text))
-                    .or_else(|| Some(("caption", o.caption.as_ref()?)))
-            }),
-            link: self.pick(s, "link", |o| Some(("link", o.link.as_ref()?))),
-            alt_text: self.pick(s, "alt_text", |o| Some(("alt_text", o.alt_text.as_ref()?))),
-            board_id: self.pick(s, "board_id", |o| Some(("board_id", o.board_id.as_ref()?))),
-            board_section_id: self.pick(s, "board_section_id", |o| {
-                Some(("board_section_id", o.board_section_id.as_ref()?))
-            }),
-            fields: match platform {
-                "pinterest" => asked.pinterest.clone(),
-                "tiktok" => asked.tiktok.clone(),
-                "instagram" => asked.instagram.clone(),
-                _ => None,
-            }
-            .unwrap_or_default(),
-            ..Content::default()
-        };
-        s.0.push(("fields", format!("/{platform}")));
-        (content, sources)
-    }
-}
-
-/// Where the fields of a content came from.
-struct Sources(Vec<(&'static str, String)>);
-
-impl Sources {
-    /// The place in the request of a place in the content.
-    fn find(&self, pointer: &str) -> String {
-        let rest = pointer.strip_prefix('/').unwrap_or(pointer);
-        let (name, tail) = match rest.find('/') {
-            Some(at) => rest.split_at(at),
-            None => (rest, ""),
-        };
-        self.0
-            .iter()
-            .find(|(field, _)| *field == name)
-            .map_or_else(|| pointer.to_owned(), |(_, at)| format!("{at}{tail}"))
     }
 }

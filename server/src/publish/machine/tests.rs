@@ -14,7 +14,10 @@ fn target(phase: Phase) -> TargetRow {
     TargetRow {
         id: "tg_1".to_owned(),
         upload_id: "up_1".to_owned(),
-        owner: Owner { team: "team_default".to_owned(), mode: Mode::Test },
+        owner: Owner {
+            team: "team_default".to_owned(),
+            mode: Mode::Test,
+        },
         account_id: "pinterest:1".to_owned(),
         platform: "pinterest".to_owned(),
         phase,
@@ -45,18 +48,40 @@ fn after(phase: Phase, happened: Happened) -> TargetChange {
 
 #[test]
 fn the_sunny_way_arms_before_it_publishes() {
-    assert!(step(&target(Phase::Claimed), Happened::Taken, NOW, 1.0).is_none(), "in time: go on");
+    assert!(
+        step(&target(Phase::Claimed), Happened::Taken, NOW, 1.0).is_none(),
+        "in time: go on"
+    );
     let armed = after(Phase::Claimed, Happened::Ready { prepared: None });
     assert_eq!(armed.row.phase, Phase::Armed);
     assert_eq!(armed.row.attempts, 1);
-    assert_eq!(armed.attempt, Some(AttemptChange::Open { number: 1, deadline: NOW + SEND_WINDOW_MS }));
-    assert_eq!(armed.row.lease_until, Some(NOW + 180_000), "the worker keeps its lease while it sends");
-    let answer = CommitAnswer::Applied { remote_id: "9".to_owned(), remote_url: "https://p/9".to_owned() };
+    assert_eq!(
+        armed.attempt,
+        Some(AttemptChange::Open {
+            number: 1,
+            deadline: NOW + SEND_WINDOW_MS
+        })
+    );
+    assert_eq!(
+        armed.row.lease_until,
+        Some(NOW + 180_000),
+        "the worker keeps its lease while it sends"
+    );
+    let answer = CommitAnswer::Applied {
+        remote_id: "9".to_owned(),
+        remote_url: "https://p/9".to_owned(),
+    };
     let published = step(&armed.row, Happened::Answered(answer), NOW + 5, 1.0).expect("a move");
     assert_eq!(published.row.phase, Phase::Published);
     assert_eq!(published.row.remote_id.as_deref(), Some("9"));
     assert_eq!(published.row.published_at, Some(NOW + 5));
-    assert_eq!(published.attempt, Some(AttemptChange::Close { number: 1, outcome: "applied" }));
+    assert_eq!(
+        published.attempt,
+        Some(AttemptChange::Close {
+            number: 1,
+            outcome: "applied"
+        })
+    );
 }
 
 #[test]
@@ -74,8 +99,14 @@ fn every_move_names_the_phase_and_fence_it_saw() {
 #[test]
 fn whatever_is_unclear_after_arming_is_never_sent_again_by_itself() {
     let unclear = [
-        Happened::Answered(CommitAnswer::Unknown(error(FailureClass::Unavailable, ErrorCode::PlatformUnavailable))),
-        Happened::Answered(CommitAnswer::AppliedIdUnknown(error(FailureClass::BadAnswer, ErrorCode::PlatformBadResponse))),
+        Happened::Answered(CommitAnswer::Unknown(error(
+            FailureClass::Unavailable,
+            ErrorCode::PlatformUnavailable,
+        ))),
+        Happened::Answered(CommitAnswer::AppliedIdUnknown(error(
+            FailureClass::BadAnswer,
+            ErrorCode::PlatformBadResponse,
+        ))),
         Happened::LeaseEnded,
     ];
     for happened in unclear {
@@ -84,7 +115,13 @@ fn whatever_is_unclear_after_arming_is_never_sent_again_by_itself() {
         let error = change.row.error.expect("evidence");
         assert_eq!(error.code, "OUTCOME_UNKNOWN");
         assert_eq!(error.target.expect("target").attempt, 1);
-        assert_eq!(change.attempt, Some(AttemptChange::Close { number: 1, outcome: "unknown" }));
+        assert_eq!(
+            change.attempt,
+            Some(AttemptChange::Close {
+                number: 1,
+                outcome: "unknown"
+            })
+        );
     }
 }
 
@@ -102,18 +139,29 @@ fn a_limit_never_fails_a_target() {
     for round in 0..1_000 {
         let mut limit = error(FailureClass::RateLimited, ErrorCode::PlatformRateLimited);
         limit.retry_after = Some(Duration::from_secs(30));
-        let change =
-            step(&row, Happened::Answered(CommitAnswer::Throttled(limit)), NOW, 1.0).expect("a move");
+        let change = step(
+            &row,
+            Happened::Answered(CommitAnswer::Throttled(limit)),
+            NOW,
+            1.0,
+        )
+        .expect("a move");
         assert_eq!(change.row.phase, Phase::Waiting, "round {round}");
         assert_eq!(change.row.due_at, NOW + 30_000);
-        row = TargetRow { phase: Phase::Armed, ..change.row };
+        row = TargetRow {
+            phase: Phase::Armed,
+            ..change.row
+        };
     }
 }
 
 #[test]
 fn refusals_end_the_target_with_the_networks_words() {
     let refused = error(FailureClass::Rejected, ErrorCode::PlatformRejected);
-    let change = after(Phase::Armed, Happened::Answered(CommitAnswer::Rejected(refused)));
+    let change = after(
+        Phase::Armed,
+        Happened::Answered(CommitAnswer::Rejected(refused)),
+    );
     assert_eq!(change.row.phase, Phase::Failed);
     assert_eq!(change.row.error.expect("reason").code, "PLATFORM_REJECTED");
 }
@@ -121,12 +169,21 @@ fn refusals_end_the_target_with_the_networks_words() {
 #[test]
 fn an_account_that_must_be_connected_again_keeps_its_targets() {
     for happened in [
-        Happened::SetBack(error(FailureClass::ReconnectRequired, ErrorCode::AccountReconnectRequired)),
-        Happened::SetBack(error(FailureClass::RateLimited, ErrorCode::PlatformRateLimited)),
+        Happened::SetBack(error(
+            FailureClass::ReconnectRequired,
+            ErrorCode::AccountReconnectRequired,
+        )),
+        Happened::SetBack(error(
+            FailureClass::RateLimited,
+            ErrorCode::PlatformRateLimited,
+        )),
     ] {
         let change = after(Phase::Claimed, happened);
         assert_eq!(change.row.phase, Phase::Waiting);
-        assert_eq!(change.row.setbacks, 0, "not counted: no number of them fails the target");
+        assert_eq!(
+            change.row.setbacks, 0,
+            "not counted: no number of them fails the target"
+        );
     }
 }
 
@@ -144,7 +201,10 @@ fn setbacks_wait_longer_each_time_and_end_after_twelve() {
             break;
         }
         waits.push(change.row.due_at - NOW);
-        row = TargetRow { phase: Phase::Claimed, ..change.row };
+        row = TargetRow {
+            phase: Phase::Claimed,
+            ..change.row
+        };
     }
     assert_eq!(waits.len(), 11);
     assert!(waits.is_sorted());
@@ -153,10 +213,17 @@ fn setbacks_wait_longer_each_time_and_end_after_twelve() {
 
 #[test]
 fn a_refused_token_is_tried_at_once_with_a_new_one_then_with_waits() {
-    let refused = || CommitAnswer::TokenExpired(error(FailureClass::TokenExpired, ErrorCode::TokenExpired));
+    let refused =
+        || CommitAnswer::TokenExpired(error(FailureClass::TokenExpired, ErrorCode::TokenExpired));
     let first = after(Phase::Armed, Happened::Answered(refused()));
-    assert_eq!((first.row.phase, first.row.due_at, first.row.setbacks), (Phase::Waiting, NOW, 1));
-    let again = TargetRow { phase: Phase::Armed, ..first.row };
+    assert_eq!(
+        (first.row.phase, first.row.due_at, first.row.setbacks),
+        (Phase::Waiting, NOW, 1)
+    );
+    let again = TargetRow {
+        phase: Phase::Armed,
+        ..first.row
+    };
     let second = step(&again, Happened::Answered(refused()), NOW, 1.0).expect("a move");
     assert_eq!(second.row.due_at, NOW + 4_000);
 }
@@ -164,17 +231,30 @@ fn a_refused_token_is_tried_at_once_with_a_new_one_then_with_waits() {
 #[test]
 fn a_time_that_passed_beyond_the_late_rule_is_missed_and_says_why_it_waited() {
     let mut row = target(Phase::Claimed);
-    row.error = Some(ErrorInfo::new(ErrorCode::PlatformUnavailable, "Pinterest was down"));
+    row.error = Some(ErrorInfo::new(
+        ErrorCode::PlatformUnavailable,
+        "Pinterest was down",
+    ));
     let change = step(&row, Happened::Taken, row.send_until + 1, 1.0).expect("a move");
     assert_eq!(change.row.phase, Phase::Missed);
-    assert!(change.row.error.expect("reason").detail.contains("Pinterest was down"));
+    assert!(
+        change
+            .row
+            .error
+            .expect("reason")
+            .detail
+            .contains("Pinterest was down")
+    );
 }
 
 #[test]
 fn nothing_waits_beyond_its_late_rule() {
     let mut row = target(Phase::Claimed);
     row.send_until = NOW + 1_000;
-    let gone = error(FailureClass::ReconnectRequired, ErrorCode::AccountReconnectRequired);
+    let gone = error(
+        FailureClass::ReconnectRequired,
+        ErrorCode::AccountReconnectRequired,
+    );
     let change = step(&row, Happened::SetBack(gone), NOW, 1.0).expect("a move");
     assert_eq!(change.row.due_at, NOW + 1_001);
 }
@@ -184,7 +264,10 @@ fn late_words_about_a_target_that_has_moved_on_change_nothing() {
     for phase in Phase::ALL {
         let ready = step(&target(phase), Happened::Ready { prepared: None }, NOW, 1.0);
         assert_eq!(ready.is_some(), phase == Phase::Claimed, "{phase:?}");
-        let answer = CommitAnswer::Unknown(error(FailureClass::Unavailable, ErrorCode::PlatformUnavailable));
+        let answer = CommitAnswer::Unknown(error(
+            FailureClass::Unavailable,
+            ErrorCode::PlatformUnavailable,
+        ));
         let answered = step(&target(phase), Happened::Answered(answer), NOW, 1.0);
         assert_eq!(answered.is_some(), phase == Phase::Armed, "{phase:?}");
     }
@@ -192,14 +275,23 @@ fn late_words_about_a_target_that_has_moved_on_change_nothing() {
 
 #[test]
 fn a_new_connection_wakes_what_waited_for_it_and_nothing_else() {
-    let gone = error(FailureClass::ReconnectRequired, ErrorCode::AccountReconnectRequired);
+    let gone = error(
+        FailureClass::ReconnectRequired,
+        ErrorCode::AccountReconnectRequired,
+    );
     let waiting = after(Phase::Claimed, Happened::SetBack(gone)).row;
     assert!(waiting.due_at > NOW + 1_000);
     let woken = step(&waiting, Happened::Reconnected, NOW + 1_000, 1.0).expect("a move");
-    assert_eq!((woken.row.phase, woken.row.due_at), (Phase::Waiting, NOW + 1_000));
+    assert_eq!(
+        (woken.row.phase, woken.row.due_at),
+        (Phase::Waiting, NOW + 1_000)
+    );
 
     let limit = error(FailureClass::RateLimited, ErrorCode::PlatformRateLimited);
     let waiting = after(Phase::Claimed, Happened::SetBack(limit)).row;
-    assert!(step(&waiting, Happened::Reconnected, NOW + 1_000, 1.0).is_none(), "a limit goes on");
+    assert!(
+        step(&waiting, Happened::Reconnected, NOW + 1_000, 1.0).is_none(),
+        "a limit goes on"
+    );
     assert!(step(&target(Phase::Scheduled), Happened::Reconnected, NOW, 1.0).is_none());
 }

@@ -1,17 +1,14 @@
 //! Accounts: consent, callback, boards, sections; and what stands around every answer.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
-
-mod api_support;
-
 use std::collections::BTreeSet;
 
-use api_support::{Service, assert_problem, faults, pairs};
 use axum::body::Body;
 use http::{Method, Request};
 use serde_json::{Value, json};
 
-async fn browser(service: &Service, path: &str) -> api_support::Reply {
+use crate::support::{Service, assert_problem, faults, pairs};
+
+async fn browser(service: &Service, path: &str) -> crate::support::Reply {
     service
         .send(Request::get(path).body(Body::empty()).unwrap())
         .await

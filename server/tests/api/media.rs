@@ -1,15 +1,12 @@
 //! Files: tus 1.0 with creation, creation-with-upload, expiration and termination.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
-
-mod api_support;
-
-use api_support::{NOW, Reply, Service, assert_problem, faults, pairs};
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Method, Request};
 use multi_upload_server::Clock;
 use serde_json::{Value, json};
+
+use crate::support::{NOW, Reply, Service, assert_problem, faults, pairs};
 
 /// A PNG of these pixels: a true header and end with filling between.
 fn png(width: u32, height: u32, length: usize) -> Vec<u8> {

@@ -1,14 +1,6 @@
 //! A whole service in the test's process: the real engine with its router, and the sandbox as the
 //! network, served on a loopback port.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    unreachable_pub,
-    dead_code,
-    reason = "tests; not every test file uses every helper"
-)]
-
 use std::time::Duration;
 
 use axum::Router;
@@ -16,7 +8,7 @@ use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use multi_upload_platforms::pinterest::PinterestSettings;
-use multi_upload_sandbox::{Options, Sandbox};
+use multi_upload_sandbox::{FaultScript, Options, Sandbox};
 use multi_upload_server::{Clock, Config, Engine};
 use multi_upload_wire::Mode;
 use serde_json::{Value, json};
@@ -26,38 +18,38 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 /// 2026-11-24T12:00:00Z, where the service's clock stands.
-pub const NOW: i64 = 1_795_521_600_000;
+pub(crate) const NOW: i64 = 1_795_521_600_000;
 
 /// An image address that the sandbox accepts unread.
-pub const IMAGE: &str = "https://example.com/cake.jpg";
+pub(crate) const IMAGE: &str = "https://example.com/cake.jpg";
 
-pub struct Service {
-    pub engine: Engine,
-    pub router: Router,
-    pub sandbox: Sandbox,
+pub(crate) struct Service {
+    pub(crate) engine: Engine,
+    pub(crate) router: Router,
+    pub(crate) sandbox: Sandbox,
     /// A key with every right.
-    pub key: String,
-    pub clock: Clock,
+    pub(crate) key: String,
+    pub(crate) clock: Clock,
     sandbox_base: String,
     stop: CancellationToken,
     _data: TempDir,
 }
 
-pub struct Reply {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub text: String,
-    pub json: Value,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    pub(crate) json: Value,
 }
 
 impl Service {
     /// With a clock that stands still at [`NOW`]: nothing scheduled later becomes due.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(Clock::fixed(NOW)).await
     }
 
     /// With a clock of the test's choice.
-    pub async fn start_with(clock: Clock) -> Self {
+    pub(crate) async fn start_with(clock: Clock) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox_base = format!("http://{}", listener.local_addr().unwrap());
         let sandbox = Sandbox::new(Options {
@@ -93,13 +85,13 @@ impl Service {
         }
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.engine.shutdown().await;
         self.stop.cancel();
     }
 
     /// Any request.
-    pub async fn send(&self, request: Request<Body>) -> Reply {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
@@ -113,19 +105,19 @@ impl Service {
     }
 
     /// A request with the admin key.
-    pub fn request(&self, method: Method, path: &str) -> http::request::Builder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> http::request::Builder {
         Request::builder()
             .method(method)
             .uri(path)
             .header("authorization", format!("Bearer {}", self.key))
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         let request = self.request(Method::GET, path).body(Body::empty()).unwrap();
         self.send(request).await
     }
 
-    pub async fn delete(&self, path: &str) -> Reply {
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
         let request = self
             .request(Method::DELETE, path)
             .body(Body::empty())
@@ -133,11 +125,11 @@ impl Service {
         self.send(request).await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
         self.post_text(path, body.to_string()).await
     }
 
-    pub async fn post_text(&self, path: &str, body: impl Into<Body>) -> Reply {
+    pub(crate) async fn post_text(&self, path: &str, body: impl Into<Body>) -> Reply {
         let request = self
             .request(Method::POST, path)
             .header("content-type", "application/json")
@@ -146,7 +138,7 @@ impl Service {
         self.send(request).await
     }
 
-    pub async fn post_with_key(&self, path: &str, key: &str, body: &Value) -> Reply {
+    pub(crate) async fn post_with_key(&self, path: &str, key: &str, body: &Value) -> Reply {
         let request = self
             .request(Method::POST, path)
             .header("content-type", "application/json")
@@ -156,7 +148,7 @@ impl Service {
         self.send(request).await
     }
 
-    pub async fn patch(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Reply {
         let request = self
             .request(Method::PATCH, path)
             .header("content-type", "application/json")
@@ -166,7 +158,7 @@ impl Service {
     }
 
     /// Connects the sandbox's account by the whole OAuth exchange; its id.
-    pub async fn connect(&self) -> String {
+    pub(crate) async fn connect(&self) -> String {
         let session = self
             .post("/v1/accounts/connect", &json!({"platform": "pinterest"}))
             .await;
@@ -188,7 +180,7 @@ impl Service {
     }
 
     /// Opens the consent page as a browser would; the path and query of the callback.
-    pub async fn consent(&self, authorize_url: &str) -> String {
+    pub(crate) async fn consent(&self, authorize_url: &str) -> String {
         let path = authorize_url.strip_prefix(&self.sandbox_base).unwrap();
         let request = Request::get(path).body(Body::empty()).unwrap();
         let response = self
@@ -204,20 +196,20 @@ impl Service {
     }
 
     /// The first board of the account.
-    pub async fn board(&self, account: &str) -> String {
+    pub(crate) async fn board(&self, account: &str) -> String {
         let boards = self.get(&format!("/v1/accounts/{account}/boards")).await;
         boards.json["items"][0]["id"].as_str().unwrap().to_owned()
     }
 
     /// How many uploads are stored.
-    pub async fn stored(&self) -> usize {
+    pub(crate) async fn stored(&self) -> usize {
         let list = self.get("/v1/uploads?limit=1000").await;
         assert_eq!(list.status, StatusCode::OK, "{}", list.text);
         list.json["items"].as_array().unwrap().len()
     }
 
     /// Follows the change feed until the upload has a status.
-    pub async fn wait_for(&self, id: &str, status: &str) -> Value {
+    pub(crate) async fn wait_for(&self, id: &str, status: &str) -> Value {
         let start = self.get("/v1/changes").await;
         let mut cursor = start.json["cursor"].as_str().unwrap().to_owned();
         let path = format!("/v1/uploads/{id}");
@@ -248,7 +240,7 @@ impl Service {
 
 /// Asserts that an answer is a whole problem object of this code.
 #[track_caller]
-pub fn assert_problem(reply: &Reply, status: u16, code: &str) {
+pub(crate) fn assert_problem(reply: &Reply, status: u16, code: &str) {
     assert_eq!(reply.status.as_u16(), status, "{}", reply.text);
     assert_eq!(
         reply.headers["content-type"], "application/problem+json",
@@ -274,7 +266,7 @@ pub fn assert_problem(reply: &Reply, status: u16, code: &str) {
 }
 
 /// The pointers of a problem's wrong fields with their words.
-pub fn faults(reply: &Reply) -> Vec<(String, String)> {
+pub(crate) fn faults(reply: &Reply) -> Vec<(String, String)> {
     reply.json["errors"]
         .as_array()
         .map(|errors| {
@@ -292,8 +284,80 @@ pub fn faults(reply: &Reply) -> Vec<(String, String)> {
 }
 
 /// The same to compare with.
-pub fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(crate) fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter()
         .map(|(pointer, code)| ((*pointer).to_owned(), (*code).to_owned()))
         .collect()
+}
+
+/// A service with a connected account and one of its boards.
+pub(crate) async fn connected(clock: Clock) -> (Service, String, String) {
+    let service = Service::start_with(clock).await;
+    let account = service.connect().await;
+    let board = service.board(&account).await;
+    (service, account, board)
+}
+
+/// Due in a week, while the clock stands.
+pub(crate) fn scheduled(account: &str, board: &str) -> Value {
+    json!({
+        "accounts": [account], "image_url": IMAGE, "title": "Lemon cake", "board_id": board,
+        "scheduled_at": "2026-12-01T20:00:00Z"
+    })
+}
+
+/// Due at once.
+pub(crate) fn immediate(account: &str, board: &str, title: &str) -> Value {
+    json!({"accounts": [account], "image_url": IMAGE, "title": title, "board_id": board})
+}
+
+/// The id of the upload in an answer.
+pub(crate) fn id(reply: &Reply) -> String {
+    reply.json["id"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no id in {}", reply.text))
+        .to_owned()
+}
+
+/// The states of an upload and of its first target.
+pub(crate) fn status(upload: &Value) -> (&str, &str) {
+    (
+        upload["status"].as_str().unwrap(),
+        upload["targets"][0]["status"].as_str().unwrap(),
+    )
+}
+
+/// A script of faults for the sandbox.
+pub(crate) fn script(faults: &Value) -> FaultScript {
+    serde_json::from_value(json!({"faults": faults})).unwrap()
+}
+
+/// The same at a clock that stands still.
+pub(crate) async fn still() -> (Service, String, String) {
+    connected(Clock::fixed(NOW)).await
+}
+
+/// Asserts that no upload was stored and no pin made.
+pub(crate) async fn assert_nothing_happened(service: &Service) {
+    assert_eq!(service.stored().await, 0);
+    assert_eq!(service.sandbox.ledger().pins.len(), 0);
+}
+
+/// A good request with one change.
+pub(crate) fn with(good: &Value, name: &str, value: Value) -> Value {
+    let mut changed = good.clone();
+    changed[name] = value;
+    changed
+}
+
+/// A good request with one field less.
+pub(crate) fn without(good: &Value, name: &str) -> Value {
+    let mut changed = good.clone();
+    changed.as_object_mut().unwrap().remove(name);
+    changed
+}
+
+/// The words about one wrong field.
+pub(crate) fn detail(reply: &Reply, index: usize) -> &str {
+    reply.json["errors"][index]["detail"].as_str().unwrap()
 }

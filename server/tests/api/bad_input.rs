@@ -1,116 +1,15 @@
-//! Bad input gets a problem object that says what to do, and changes nothing.
+//! Uploads that are wrong: each gets a problem object that says what to do, and changes nothing.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
-
-mod api_support;
-
-use api_support::{IMAGE, Reply, Service, assert_problem, faults, pairs};
-use axum::body::Body;
-use http::{Method, Request};
 use serde_json::{Value, json};
 
-/// A service with a connected account and one of its boards.
-async fn connected() -> (Service, String, String) {
-    let service = Service::start().await;
-    let account = service.connect().await;
-    let board = service.board(&account).await;
-    (service, account, board)
-}
-
-/// A request that would be accepted.
-fn good(account: &str, board: &str) -> Value {
-    json!({
-        "accounts": [account], "image_url": IMAGE, "title": "Lemon cake", "board_id": board,
-        "scheduled_at": "2026-12-01T20:00:00Z"
-    })
-}
-
-/// Asserts that no upload was stored and no pin made.
-async fn assert_nothing_happened(service: &Service) {
-    assert_eq!(service.stored().await, 0);
-    assert_eq!(service.sandbox.ledger().pins.len(), 0);
-}
-
-/// A good request with one change.
-fn with(good: &Value, name: &str, value: Value) -> Value {
-    let mut changed = good.clone();
-    changed[name] = value;
-    changed
-}
-
-fn without(good: &Value, name: &str) -> Value {
-    let mut changed = good.clone();
-    changed.as_object_mut().unwrap().remove(name);
-    changed
-}
-
-fn detail(reply: &Reply, index: usize) -> &str {
-    reply.json["errors"][index]["detail"].as_str().unwrap()
-}
-
-#[tokio::test]
-async fn json_that_cannot_be_read() {
-    let (service, ..) = connected().await;
-    let reply = service
-        .post_text("/v1/upload", "{\"accounts\": [\n\"pinterest:1\"")
-        .await;
-    assert_problem(&reply, 400, "JSON_MALFORMED");
-    assert!(reply.json["detail"].as_str().unwrap().contains("line 2"));
-
-    let reply = service.post_text("/v1/upload", "").await;
-    assert_problem(&reply, 400, "JSON_MALFORMED");
-    let reply = service.post_text("/v1/upload", "\"text\"").await;
-    assert_problem(&reply, 422, "VALIDATION_FAILED");
-    let reply = service
-        .post_text("/v1/upload", br#"{"title": "a", "title": "b"}"#.to_vec())
-        .await;
-    assert_problem(&reply, 400, "JSON_MALFORMED");
-    let reply = service
-        .post_text("/v1/upload", b"{\"title\": \"\xff\"}".to_vec())
-        .await;
-    assert_problem(&reply, 400, "JSON_MALFORMED");
-    let deep = format!("{}1{}", "[".repeat(70), "]".repeat(70));
-    let reply = service
-        .post_text("/v1/upload", format!("{{\"pinterest\": {deep}}}"))
-        .await;
-    assert_problem(&reply, 400, "JSON_TOO_DEEP");
-
-    let request = service
-        .request(Method::POST, "/v1/upload")
-        .header("content-type", "text/plain")
-        .body(Body::from("{}"))
-        .unwrap();
-    assert_problem(
-        &service.send(request).await,
-        415,
-        "CONTENT_TYPE_UNSUPPORTED",
-    );
-    assert_nothing_happened(&service).await;
-    service.stop().await;
-}
-
-#[tokio::test]
-async fn ten_megabytes_of_json() {
-    let (service, account, board) = connected().await;
-    let big = with(
-        &good(&account, &board),
-        "caption",
-        json!("x".repeat(10 << 20)),
-    );
-    let reply = service.post("/v1/upload", &big).await;
-    assert_problem(&reply, 413, "BODY_TOO_LARGE");
-    let reply = service
-        .post("/v1/uploads/batch", &json!({"uploads": [big]}))
-        .await;
-    assert_problem(&reply, 413, "BODY_TOO_LARGE");
-    assert_nothing_happened(&service).await;
-    service.stop().await;
-}
+use crate::support::{
+    assert_nothing_happened, assert_problem, detail, faults, pairs, scheduled, still, with, without,
+};
 
 #[tokio::test]
 async fn names_and_types_that_are_not_known() {
-    let (service, account, board) = connected().await;
-    let mut body = without(&good(&account, &board), "board_id");
+    let (service, account, board) = still().await;
+    let mut body = without(&scheduled(&account, &board), "board_id");
     body["boardId"] = json!(board);
     body["title"] = json!(5);
     body["late"] = json!({"sendwithin": "1h"});
@@ -138,8 +37,8 @@ async fn names_and_types_that_are_not_known() {
 
 #[tokio::test]
 async fn a_missing_or_foreign_board_lists_the_boards() {
-    let (service, account, board) = connected().await;
-    let good = good(&account, &board);
+    let (service, account, board) = still().await;
+    let good = scheduled(&account, &board);
     let boards = service
         .get(&format!("/v1/accounts/{account}/boards?limit=1000"))
         .await;
@@ -194,8 +93,8 @@ async fn a_missing_or_foreign_board_lists_the_boards() {
 
 #[tokio::test]
 async fn times_that_are_wrong() {
-    let (service, account, board) = connected().await;
-    let good = good(&account, &board);
+    let (service, account, board) = still().await;
+    let good = scheduled(&account, &board);
     // The clock stands at 2026-11-24T12:00:00Z.
     for (at, zone, status, code, pointer) in [
         (
@@ -269,8 +168,8 @@ async fn times_that_are_wrong() {
 
 #[tokio::test]
 async fn accounts_that_are_wrong() {
-    let (service, account, board) = connected().await;
-    let good = good(&account, &board);
+    let (service, account, board) = still().await;
+    let good = scheduled(&account, &board);
     let reply = service
         .post(
             "/v1/upload",
@@ -326,8 +225,8 @@ async fn accounts_that_are_wrong() {
 
 #[tokio::test]
 async fn media_that_is_missing_or_too_much() {
-    let (service, account, board) = connected().await;
-    let good = good(&account, &board);
+    let (service, account, board) = still().await;
+    let good = scheduled(&account, &board);
     let reply = service
         .post("/v1/upload", &without(&good, "image_url"))
         .await;
@@ -379,8 +278,8 @@ async fn media_that_is_missing_or_too_much() {
 
 #[tokio::test]
 async fn texts_are_counted_in_code_points() {
-    let (service, account, board) = connected().await;
-    let good = good(&account, &board);
+    let (service, account, board) = still().await;
+    let good = scheduled(&account, &board);
     // Four bytes and two UTF-16 units each.
     let reply = service
         .post("/v1/upload", &with(&good, "title", json!("🍋".repeat(101))))
@@ -419,138 +318,9 @@ async fn texts_are_counted_in_code_points() {
 }
 
 #[tokio::test]
-async fn keys_that_are_wrong() {
-    let (service, account, board) = connected().await;
-    let body = good(&account, &board).to_string();
-    let attempt = async |authorization: Option<String>| {
-        let mut request = Request::post("/v1/upload").header("content-type", "application/json");
-        if let Some(value) = authorization {
-            request = request.header("authorization", value);
-        }
-        service
-            .send(request.body(Body::from(body.clone())).unwrap())
-            .await
-    };
-    let reply = attempt(None).await;
-    assert_problem(&reply, 401, "API_KEY_MISSING");
-    assert!(reply.headers.contains_key("www-authenticate"));
-    let reply = attempt(Some("Basic dXNlcjpwYXNz".to_owned())).await;
-    assert_problem(&reply, 401, "API_KEY_MISSING");
-    let reply = attempt(Some("Bearer mu_test_nonsense".to_owned())).await;
-    assert_problem(&reply, 401, "API_KEY_INVALID");
-    // One character changed: the checksum shows it.
-    let last = if service.key.ends_with('0') { "1" } else { "0" };
-    let mistyped = format!("{}{last}", &service.key[..service.key.len() - 1]);
-    let reply = attempt(Some(format!("Bearer {mistyped}"))).await;
-    assert_problem(&reply, 401, "API_KEY_INVALID");
-    assert!(!reply.text.contains(&mistyped));
-
-    let made = service
-        .post("/v1/api-keys", &json!({"scopes": ["uploads:read"]}))
-        .await;
-    assert_eq!(made.status, 201, "{}", made.text);
-    let reader = made.json["key"].as_str().unwrap().to_owned();
-    let reply = attempt(Some(format!("Bearer {reader}"))).await;
-    assert_problem(&reply, 403, "SCOPE_MISSING");
-    assert!(
-        reply.json["detail"]
-            .as_str()
-            .unwrap()
-            .contains("uploads:write")
-    );
-
-    let id = made.json["id"].as_str().unwrap();
-    let gone = service.delete(&format!("/v1/api-keys/{id}")).await;
-    assert_eq!(gone.status, 204);
-    let reply = attempt(Some(format!("Bearer {reader}"))).await;
-    assert_problem(&reply, 401, "API_KEY_EXPIRED");
-
-    let made = service
-        .post("/v1/api-keys", &json!({"accounts": ["pinterest:1"]}))
-        .await;
-    let other = made.json["key"].as_str().unwrap();
-    let reply = attempt(Some(format!("Bearer {other}"))).await;
-    assert_problem(&reply, 403, "ACCOUNT_NOT_ALLOWED");
-    assert_nothing_happened(&service).await;
-    service.stop().await;
-}
-
-#[tokio::test]
-async fn paths_methods_and_ids_that_are_wrong() {
-    let service = Service::start().await;
-    assert_problem(&service.get("/v1/nothing").await, 404, "NOT_FOUND");
-    assert_problem(&service.get("/").await, 404, "NOT_FOUND");
-    assert_problem(&service.get("/v1/webhooks").await, 404, "NOT_FOUND");
-    let reply = service.delete("/v1/uploads").await;
-    assert_problem(&reply, 405, "METHOD_NOT_ALLOWED");
-    let allow = reply.headers["allow"].to_str().unwrap();
-    assert!(allow.contains("GET") && allow.contains("POST"), "{allow}");
-
-    for id in [
-        "up_0",
-        "x",
-        "%00",
-        "..%2f..%2fetc",
-        "up_01980000000070008000000000000000",
-    ] {
-        let reply = service.get(&format!("/v1/uploads/{id}")).await;
-        assert_problem(&reply, 404, "NOT_FOUND");
-        let reply = service
-            .post_text(&format!("/v1/uploads/{id}/cancel"), "")
-            .await;
-        assert_problem(&reply, 404, "NOT_FOUND");
-        let reply = service.get(&format!("/v1/media/{id}")).await;
-        assert_problem(&reply, 404, "NOT_FOUND");
-        let reply = service.get(&format!("/v1/accounts/{id}")).await;
-        assert_problem(&reply, 404, "NOT_FOUND");
-        let reply = service.delete(&format!("/v1/api-keys/{id}")).await;
-        assert_problem(&reply, 404, "NOT_FOUND");
-    }
-    assert_problem(
-        &service.get("/v1/uploads/%ff").await,
-        400,
-        "VALIDATION_FAILED",
-    );
-    let reply = service
-        .patch("/v1/uploads/up_0", &json!({"title": "x"}))
-        .await;
-    assert_problem(&reply, 404, "NOT_FOUND");
-    service.stop().await;
-}
-
-#[tokio::test]
-async fn queries_that_are_wrong() {
-    let service = Service::start().await;
-    let reply = service
-        .get("/v1/uploads?limit=0&status=done&cursor=abc&from=yesterday&acount=x")
-        .await;
-    assert_problem(&reply, 422, "VALIDATION_FAILED");
-    let mut found = faults(&reply);
-    found.sort();
-    assert_eq!(
-        found,
-        pairs(&[
-            ("?acount", "unknown"),
-            ("?cursor", "invalid"),
-            ("?from", "invalid"),
-            ("?limit", "invalid"),
-            ("?status", "invalid"),
-        ])
-    );
-    assert!(reply.text.contains("did you mean `account`?"));
-    for limit in ["1001", "-1", "1.5", "ten"] {
-        let reply = service.get(&format!("/v1/uploads?limit={limit}")).await;
-        assert_problem(&reply, 422, "VALIDATION_FAILED");
-    }
-    let reply = service.get("/v1/changes?wait=61&since=x").await;
-    assert_eq!(faults(&reply).len(), 2, "{}", reply.text);
-    service.stop().await;
-}
-
-#[tokio::test]
 async fn a_batch_names_the_wrong_rows_and_stores_the_others() {
-    let (service, account, board) = connected().await;
-    let good = good(&account, &board);
+    let (service, account, board) = still().await;
+    let good = scheduled(&account, &board);
     let reply = service
         .post(
             "/v1/uploads/batch",
@@ -588,5 +358,89 @@ async fn a_batch_names_the_wrong_rows_and_stores_the_others() {
         assert_eq!(faults(&reply)[0].1, code);
     }
     assert_eq!(service.stored().await, 2);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn no_value_of_any_field_makes_the_service_fail() {
+    let (service, account, board) = still().await;
+    let good = scheduled(&account, &board);
+    let fields = [
+        "accounts",
+        "image_url",
+        "image_urls",
+        "video_url",
+        "media_id",
+        "media_ids",
+        "caption",
+        "title",
+        "description",
+        "link",
+        "alt_text",
+        "board_id",
+        "board_section_id",
+        "cover_image_url",
+        "cover_media_id",
+        "cover_image_key_frame_time",
+        "scheduled_at",
+        "timezone",
+        "schedule",
+        "overrides",
+        "external_id",
+        "draft",
+        "dry_run",
+        "late",
+        "pinterest",
+        "tiktok",
+        "instagram",
+        "nothing",
+        "",
+    ];
+    let values = [
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(1.5e300),
+        json!(u64::MAX),
+        json!(""),
+        json!(" "),
+        json!("\u{202e}\u{feff}"),
+        json!("é".repeat(5_000)),
+        json!("9999-12-31T23:59:59Z"),
+        json!("-009999-01-02T01:59:59Z"),
+        json!("http://["),
+        json!("https://user:pass@example.com:99999/"),
+        json!([]),
+        json!([null, {}, [[]], "x"]),
+        json!({}),
+        json!({"": {"": null}}),
+        json!({"send_within": "0s"}),
+        json!({"send_within": "99999999999999999999d"}),
+        json!({account.as_str(): {"title": ["x"]}}),
+        json!({"board_id": "1", "dominant_color": "red", "~/": 1}),
+    ];
+    for name in fields {
+        for value in &values {
+            let reply = service
+                .post("/v1/uploads/validate", &with(&good, name, value.clone()))
+                .await;
+            assert_eq!(reply.status, 200, "{name}: {value}: {}", reply.text);
+            let is_valid = reply.json["valid"] == true;
+            let reply = service
+                .post("/v1/upload", &with(&good, name, value.clone()))
+                .await;
+            let expected = match reply.json["valid"].is_boolean() {
+                true => 200,
+                false if is_valid => 202,
+                false => 422,
+            };
+            let status = reply.status.as_u16();
+            assert!(status == expected, "{name}: {value}: {}", reply.text);
+            if status == 422 {
+                assert_problem(&reply, 422, reply.json["code"].as_str().unwrap());
+                assert!(!reply.json["errors"].as_array().unwrap().is_empty());
+            }
+        }
+    }
     service.stop().await;
 }

@@ -1,0 +1,11 @@
+//! The HTTP API, driven through the real engine and its router, with the sandbox as the network.
+
+#![expect(clippy::unwrap_used, reason = "a panic is the failure")]
+
+mod accounts;
+mod actions;
+mod bad_input;
+mod media;
+mod requests;
+mod support;
+mod uploads;
