@@ -1,0 +1,171 @@
+//! Uploads: reading, listing, the change feed.
+
+use deadpool_postgres::GenericClient;
+use tokio_postgres::types::ToSql;
+
+use super::codec::{JOIN, JOINED, from_db, to_db, uploads_from};
+use super::create::IDEMPOTENCY_LIFE;
+use super::db::{row, rows};
+use super::trouble::Res;
+use crate::store::{Millis, Owner, UploadFilter, UploadRow};
+
+/// Rows that are read at once when their texts are searched.
+const SEARCH: u32 = 200;
+
+/// What a key answered, with the hash of the body it came with.
+pub(super) async fn answered<C: GenericClient>(
+    client: &C,
+    owner: &Owner,
+    key: &str,
+    now: Millis,
+) -> Res<Option<(Vec<u8>, String)>> {
+    let found = row(
+        client,
+        "SELECT body_hash, answer FROM idempotency WHERE team = $1 AND mode = $2 AND key = $3 AND created_at > $4",
+        &[
+            &owner.team,
+            &owner.mode.as_str(),
+            &key,
+            &now.saturating_sub(IDEMPOTENCY_LIFE),
+        ],
+    )
+    .await?;
+    Ok(found.map(|row| (row.get(0), row.get(1))))
+}
+
+pub(super) async fn get<C: GenericClient>(
+    client: &C,
+    owner: &Owner,
+    id: &str,
+) -> Res<Option<UploadRow>> {
+    let sql = format!(
+        "SELECT {JOINED} FROM uploads u {JOIN} WHERE u.team = $1 AND u.mode = $2 AND u.id = $3 ORDER BY t.n"
+    );
+    let found = rows(client, &sql, &[&owner.team, &owner.mode.as_str(), &id]).await?;
+    Ok(uploads_from(&found)?.pop())
+}
+
+pub(super) async fn changes<C: GenericClient>(
+    client: &C,
+    owner: &Owner,
+    since: u64,
+    limit: u32,
+) -> Res<Vec<UploadRow>> {
+    let sql = format!(
+        "SELECT {JOINED} FROM (SELECT * FROM uploads WHERE team = $1 AND mode = $2 AND change_seq > $3 \
+         ORDER BY change_seq LIMIT $4) u {JOIN} ORDER BY u.change_seq, t.n"
+    );
+    let found = rows(
+        client,
+        &sql,
+        &[
+            &owner.team,
+            &owner.mode.as_str(),
+            &to_db(since),
+            &i64::from(limit),
+        ],
+    )
+    .await?;
+    Ok(uploads_from(&found)?)
+}
+
+pub(super) async fn last_change<C: GenericClient>(client: &C) -> Res<u64> {
+    let found = row(client, "SELECT change_seq FROM counters", &[]).await?;
+    Ok(found.map_or(0, |row| from_db(row.get(0))))
+}
+
+pub(super) async fn list<C: GenericClient>(
+    client: &C,
+    owner: &Owner,
+    filter: &UploadFilter,
+    before: Option<&str>,
+    limit: u32,
+) -> Res<Vec<UploadRow>> {
+    let wanted = limit as usize;
+    // How PostgreSQL folds the case of letters depends on the language of the database, so texts are compared here.
+    let Some(q) = filter.q.as_deref().map(str::to_lowercase) else {
+        return page(client, owner, filter, before, limit).await;
+    };
+    let mut uploads = Vec::new();
+    let mut before = before.map(ToOwned::to_owned);
+    while uploads.len() < wanted {
+        let read = page(client, owner, filter, before.as_deref(), SEARCH).await?;
+        let Some(last) = read.last().map(|upload| upload.id.clone()) else {
+            break;
+        };
+        let is_last = read.len() < SEARCH as usize;
+        uploads.extend(read.into_iter().filter(|upload| says(upload, &q)));
+        if is_last {
+            break;
+        }
+        before = Some(last);
+    }
+    uploads.truncate(wanted);
+    Ok(uploads)
+}
+
+async fn page<C: GenericClient>(
+    client: &C,
+    owner: &Owner,
+    filter: &UploadFilter,
+    before: Option<&str>,
+    limit: u32,
+) -> Res<Vec<UploadRow>> {
+    let mode = owner.mode.as_str();
+    let limit = i64::from(limit);
+    let statuses: Vec<&str> = filter.status.iter().map(|status| status.as_str()).collect();
+    let mut values: Vec<&(dyn ToSql + Sync)> = vec![&owner.team, &mode, &limit];
+    let mut condition = String::from("u.team = $1 AND u.mode = $2");
+    let mut and = |text: &str, value| {
+        values.push(value);
+        condition.push_str(" AND ");
+        condition.push_str(&text.replace('?', &format!("${}", values.len())));
+    };
+    if let Some(before) = &before {
+        and("u.id < ?", before);
+    }
+    if let Some(external_id) = &filter.external_id {
+        and("u.external_id = ?", external_id);
+    }
+    if let Some(from) = &filter.from {
+        and("u.scheduled_at >= ?", from);
+    }
+    if let Some(to) = &filter.to {
+        and("u.scheduled_at < ?", to);
+    }
+    if !statuses.is_empty() {
+        and("u.status = ANY(?::text[])", &statuses);
+    }
+    if let Some(account) = &filter.account {
+        and(&with_target("account_id"), account);
+    }
+    if let Some(platform) = &filter.platform {
+        and(&with_target("platform"), platform);
+    }
+    let sql = format!(
+        "SELECT {JOINED} FROM (SELECT * FROM uploads u WHERE {condition} ORDER BY u.id DESC LIMIT $3) u {JOIN} \
+         ORDER BY u.id DESC, t.n"
+    );
+    let found = rows(client, &sql, &values).await?;
+    Ok(uploads_from(&found)?)
+}
+
+fn with_target(column: &str) -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM targets t WHERE t.n BETWEEN u.n * 64 AND u.n * 64 + 63 AND t.{column} = ?)"
+    )
+}
+
+/// Does a text of the upload contain `q` (lower case)?
+fn says(upload: &UploadRow, q: &str) -> bool {
+    let content = &upload.content;
+    [
+        &content.caption,
+        &content.title,
+        &content.description,
+        &content.link,
+    ]
+    .into_iter()
+    .flatten()
+    .any(|text| text.to_lowercase().contains(q))
+}
