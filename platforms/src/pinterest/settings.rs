@@ -194,6 +194,7 @@ mod tests {
                     APP_SECRET => " hush ",
                     API_URL => "http://127.0.0.1:1/v5/",
                     AUTHORIZE_URL => "http://127.0.0.1:1/oauth/",
+                    TIER => "trial",
                     MAX_VIDEO_SECONDS => "60",
                     other => panic!("nobody told of {other}"),
                 }
@@ -205,6 +206,7 @@ mod tests {
             ("17", "hush")
         );
         assert_eq!(settings.max_video_seconds, 60);
+        assert_eq!(settings.tier, Some(Tier::Trial));
         assert!(settings.credentials().is_ok());
         assert!(!format!("{settings:?}").contains("hush"));
     }
@@ -212,6 +214,13 @@ mod tests {
     #[test]
     fn a_wrong_setting_is_named_and_its_text_is_not_shown() {
         for (setting, change) in [
+            (
+                TIER,
+                PinterestSettings {
+                    tier: Tier::from_name("premium"),
+                    ..Default::default()
+                },
+            ),
             (
                 API_URL,
                 PinterestSettings {

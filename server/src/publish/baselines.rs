@@ -49,7 +49,9 @@ impl Baselines {
     pub(crate) fn get(&self, target: &TargetRow, now: Millis) -> Option<Ids> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         places.retain(|_, known| now - known.taken_at < KEEP_MS);
-        places.get(&Place::of(target)).map(|known| known.ids.clone())
+        places
+            .get(&Place::of(target))
+            .map(|known| known.ids.clone())
     }
 
     /// A complete look showed these.

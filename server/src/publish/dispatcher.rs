@@ -142,8 +142,16 @@ impl Round {
         let lease = now + LEASE_MS;
         let left = |taken: usize| u32::try_from(room - taken).unwrap_or(0);
         let mut claimed = store.claim_looks(now, lease, left(0)).await?;
-        claimed.extend(store.claim(now, lease, left(claimed.len()), Arc::clone(&self.limits)).await?);
-        claimed.extend(store.claim_sentinels(now, lease, left(claimed.len())).await?);
+        claimed.extend(
+            store
+                .claim(now, lease, left(claimed.len()), Arc::clone(&self.limits))
+                .await?,
+        );
+        claimed.extend(
+            store
+                .claim_sentinels(now, lease, left(claimed.len()))
+                .await?,
+        );
         Ok(claimed)
     }
 
@@ -153,9 +161,19 @@ impl Round {
             return;
         };
         let guard = self.in_flight.enter(&target.id);
-        let (app, stop, baselines) = (self.app.clone(), self.stop.clone(), Arc::clone(&self.baselines));
+        let (app, stop, baselines) = (
+            self.app.clone(),
+            self.stop.clone(),
+            Arc::clone(&self.baselines),
+        );
         self.tasks.spawn(async move {
-            Worker { app: &app, baselines: &baselines, stop: &stop }.work(target).await;
+            Worker {
+                app: &app,
+                baselines: &baselines,
+                stop: &stop,
+            }
+            .work(target)
+            .await;
             drop(guard);
             drop(permit);
             app.wake.wake();
@@ -169,7 +187,15 @@ impl Round {
         let changes: Vec<_> = expired
             .iter()
             .filter(|target| !self.in_flight.contains(&target.id))
-            .filter_map(|target| step(target, Happened::LeaseEnded, now, rand::rng().random(), rules))
+            .filter_map(|target| {
+                step(
+                    target,
+                    Happened::LeaseEnded,
+                    now,
+                    rand::rng().random(),
+                    rules,
+                )
+            })
             .collect();
         if !changes.is_empty() {
             tracing::warn!(count = changes.len(), "targets without a living worker");

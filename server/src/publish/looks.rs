@@ -32,7 +32,14 @@ impl Ids {
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        Self(bytes.as_chunks::<8>().0.iter().map(|id| u64::from_be_bytes(*id)).collect())
+        Self(
+            bytes
+                .as_chunks::<8>()
+                .0
+                .iter()
+                .map(|id| u64::from_be_bytes(*id))
+                .collect(),
+        )
     }
 }
 
@@ -45,7 +52,13 @@ fn hash(id: &str) -> u64 {
 
 /// What a look says about a target that was sent after the posts in `before` existed. `ours` are posts
 /// of other targets; `since` is when it was armed.
-pub(crate) fn evaluate(look: &Look, before: &Ids, ours: &HashSet<String>, since: Millis, begun_at: Millis) -> Seen {
+pub(crate) fn evaluate(
+    look: &Look,
+    before: &Ids,
+    ours: &HashSet<String>,
+    since: Millis,
+    begun_at: Millis,
+) -> Seen {
     let mut new: Vec<RemotePost> = look
         .posts
         .iter()
@@ -54,7 +67,10 @@ pub(crate) fn evaluate(look: &Look, before: &Ids, ours: &HashSet<String>, since:
         .cloned()
         .collect();
     if new.is_empty() {
-        return Seen::Nothing { conclusive: is_controlled(look, before, ours), begun_at };
+        return Seen::Nothing {
+            conclusive: is_controlled(look, before, ours),
+            begun_at,
+        };
     }
     // A post without a time sorts last: the oldest is taken, and only a known age is an age.
     new.sort_by_key(|post| (made_at(post).unwrap_or(Millis::MAX), post.id.clone()));
@@ -64,18 +80,30 @@ pub(crate) fn evaluate(look: &Look, before: &Ids, ours: &HashSet<String>, since:
 /// A list proves absence only if it was read to its end and shows a post that must be there, or the
 /// network itself says that there is none.
 fn is_controlled(look: &Look, before: &Ids, ours: &HashSet<String>) -> bool {
-    let shows_a_known_one = look.posts.iter().any(|post| before.has(&post.id) || ours.contains(&post.id));
+    let shows_a_known_one = look
+        .posts
+        .iter()
+        .any(|post| before.has(&post.id) || ours.contains(&post.id));
     let is_proven_empty = look.posts.is_empty() && look.total == Some(0);
     look.complete && (shows_a_known_one || is_proven_empty)
 }
 
 fn made_at(post: &RemotePost) -> Option<Millis> {
-    Some(post.created_at.as_deref()?.parse::<Timestamp>().ok()?.as_millisecond())
+    Some(
+        post.created_at
+            .as_deref()?
+            .parse::<Timestamp>()
+            .ok()?
+            .as_millisecond(),
+    )
 }
 
 /// Since when a post could be the target's.
 pub(crate) fn since(target: &TargetRow) -> Millis {
-    target.attempt.as_ref().map_or(target.scheduled_at, |attempt| attempt.armed_at)
+    target
+        .attempt
+        .as_ref()
+        .map_or(target.scheduled_at, |attempt| attempt.armed_at)
 }
 
 #[cfg(test)]
@@ -83,11 +111,20 @@ mod tests {
     use super::*;
 
     fn post(id: &str, at: Option<&str>, matches: bool) -> RemotePost {
-        RemotePost { id: id.to_owned(), url: format!("https://p/{id}"), created_at: at.map(str::to_owned), matches }
+        RemotePost {
+            id: id.to_owned(),
+            url: format!("https://p/{id}"),
+            created_at: at.map(str::to_owned),
+            matches,
+        }
     }
 
     fn look(posts: Vec<RemotePost>) -> Look {
-        Look { posts, complete: true, total: None }
+        Look {
+            posts,
+            complete: true,
+            total: None,
+        }
     }
 
     const T: &str = "2026-05-28T20:26:40Z";
@@ -108,31 +145,74 @@ mod tests {
 
     #[test]
     fn only_a_new_post_like_it_is_taken() {
-        let seen = look(vec![post("1", Some(T), true), post("2", Some(T), true), post("3", Some(T), false)]);
+        let seen = look(vec![
+            post("1", Some(T), true),
+            post("2", Some(T), true),
+            post("3", Some(T), false),
+        ]);
         assert_eq!(new_ids(&seen, &["1"], &[]), Ok(vec!["2".to_owned()]));
-        assert_eq!(new_ids(&seen, &["1"], &["2"]), Err(true), "another target's post is not ours");
-        let old = look(vec![post("1", None, false), post("2", Some("2026-05-28T20:00:00Z"), true)]);
-        assert_eq!(new_ids(&old, &["1"], &[]), Err(true), "older than the attempt");
+        assert_eq!(
+            new_ids(&seen, &["1"], &["2"]),
+            Err(true),
+            "another target's post is not ours"
+        );
+        let old = look(vec![
+            post("1", None, false),
+            post("2", Some("2026-05-28T20:00:00Z"), true),
+        ]);
+        assert_eq!(
+            new_ids(&old, &["1"], &[]),
+            Err(true),
+            "older than the attempt"
+        );
     }
 
     #[test]
     fn of_several_the_oldest_comes_first() {
-        let seen = look(vec![post("9", None, true), post("2", Some("2026-05-28T20:27:00Z"), true), post("5", Some(T), true)]);
-        assert_eq!(new_ids(&seen, &[], &[]), Ok(vec!["5".to_owned(), "2".to_owned(), "9".to_owned()]));
+        let seen = look(vec![
+            post("9", None, true),
+            post("2", Some("2026-05-28T20:27:00Z"), true),
+            post("5", Some(T), true),
+        ]);
+        assert_eq!(
+            new_ids(&seen, &[], &[]),
+            Ok(vec!["5".to_owned(), "2".to_owned(), "9".to_owned()])
+        );
     }
 
     #[test]
     fn absence_is_proven_only_by_a_list_that_shows_what_must_be_there() {
         let known = look(vec![post("1", Some(T), false)]);
         assert_eq!(new_ids(&known, &["1"], &[]), Err(true));
-        assert_eq!(new_ids(&known, &["7"], &[]), Err(false), "the known post is missing: a stale or foreign list");
-        assert_eq!(new_ids(&known, &["7"], &["1"]), Err(true), "one of ours does as well");
-        let cut = Look { complete: false, ..known };
+        assert_eq!(
+            new_ids(&known, &["7"], &[]),
+            Err(false),
+            "the known post is missing: a stale or foreign list"
+        );
+        assert_eq!(
+            new_ids(&known, &["7"], &["1"]),
+            Err(true),
+            "one of ours does as well"
+        );
+        let cut = Look {
+            complete: false,
+            ..known
+        };
         assert_eq!(new_ids(&cut, &["1"], &[]), Err(false));
-        assert_eq!(new_ids(&look(vec![]), &[], &[]), Err(false), "an empty page during an outage looks like this");
-        let empty = Look { total: Some(0), ..look(vec![]) };
+        assert_eq!(
+            new_ids(&look(vec![]), &[], &[]),
+            Err(false),
+            "an empty page during an outage looks like this"
+        );
+        let empty = Look {
+            total: Some(0),
+            ..look(vec![])
+        };
         assert_eq!(new_ids(&empty, &[], &[]), Err(true));
-        let hidden = Look { total: Some(2), ..look(vec![]) };
+        let hidden = Look {
+            total: Some(2),
+            ..look(vec![])
+        };
         assert_eq!(new_ids(&hidden, &[], &[]), Err(false));
     }
 

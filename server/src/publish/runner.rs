@@ -37,12 +37,16 @@ impl Worker<'_> {
             Phase::Claimed => self.publish(target).await,
             Phase::Reconciling => self.look_for(target).await,
             Phase::Published => self.look_for(target).await,
-            phase => tracing::error!(target_id = %target.id, ?phase, "nothing can be done in this phase"),
+            phase => {
+                tracing::error!(target_id = %target.id, ?phase, "nothing can be done in this phase")
+            }
         }
     }
 
     async fn publish(&self, target: TargetRow) {
-        let Some(target) = self.advance(target, Happened::Taken).await else { return };
+        let Some(target) = self.advance(target, Happened::Taken).await else {
+            return;
+        };
         let platform = match self.app.platforms.get(&target.platform) {
             Ok(platform) => platform.clone(),
             Err(info) => {
@@ -66,23 +70,51 @@ impl Worker<'_> {
         }
     }
 
-    async fn get_ready(&self, platform: &dyn Platform, target: &TargetRow) -> Result<Ready, PlatformError> {
-        let token = self.app.accounts.token(&target.owner, &target.account_id).await?;
+    async fn get_ready(
+        &self,
+        platform: &dyn Platform,
+        target: &TargetRow,
+    ) -> Result<Ready, PlatformError> {
+        let token = self
+            .app
+            .accounts
+            .token(&target.owner, &target.account_id)
+            .await?;
         let media = self.app.media.source(&target.owner);
-        let prepared = platform.prepare(token.secret(), &target.content, &media, target.prepared.as_ref()).await?;
+        let prepared = platform
+            .prepare(
+                token.secret(),
+                &target.content,
+                &media,
+                target.prepared.as_ref(),
+            )
+            .await?;
         let baseline = self.baseline(platform, token.secret(), target).await;
         let connection = platform.open().await?;
-        Ok(Ready { token, prepared, connection, baseline })
+        Ok(Ready {
+            token,
+            prepared,
+            connection,
+            baseline,
+        })
     }
 
     /// The posts that exist before it is sent. Without them it is sent all the same, and an unclear
     /// answer then goes to a person.
-    async fn baseline(&self, platform: &dyn Platform, token: &str, target: &TargetRow) -> Option<Ids> {
+    async fn baseline(
+        &self,
+        platform: &dyn Platform,
+        token: &str,
+        target: &TargetRow,
+    ) -> Option<Ids> {
         let now = self.app.clock.now();
         if let Some(known) = self.baselines.get(target, now) {
             return Some(known);
         }
-        if !self.baselines.may_look(target, platform.limits().looks, now) {
+        if !self
+            .baselines
+            .may_look(target, platform.limits().looks, now)
+        {
             return None;
         }
         match platform.look(token, &target.content).await {
@@ -100,25 +132,39 @@ impl Worker<'_> {
     }
 
     async fn send(&self, platform: &dyn Platform, target: TargetRow, ready: Ready) {
-        let Ready { token, prepared, connection, baseline } = ready;
+        let Ready {
+            token,
+            prepared,
+            connection,
+            baseline,
+        } = ready;
         // Measured from before the intent is stored: stricter than the rule, and safe when the process
         // is frozen anywhere between here and the first byte.
         let begun = Instant::now();
-        let happened =
-            Happened::Ready { prepared: prepared.state.clone(), baseline: baseline.map(|ids| ids.to_bytes()) };
-        let Some(target) = self.advance(target, happened).await else { return };
+        let happened = Happened::Ready {
+            prepared: prepared.state.clone(),
+            baseline: baseline.map(|ids| ids.to_bytes()),
+        };
+        let Some(target) = self.advance(target, happened).await else {
+            return;
+        };
         let window = Duration::from_millis(SEND_WINDOW_MS.unsigned_abs());
         let answer = if begun.elapsed() > window {
             CommitAnswer::NotSent(PlatformError::new(
                 FailureClass::NotSent,
-                ErrorInfo::new(ErrorCode::Overloaded, "the machine was too slow to send in time; nothing was sent"),
+                ErrorInfo::new(
+                    ErrorCode::Overloaded,
+                    "the machine was too slow to send in time; nothing was sent",
+                ),
             ))
         } else {
             platform.commit(connection, token.secret(), &prepared).await
         };
         match &answer {
             CommitAnswer::TokenExpired(_) => {
-                self.app.accounts.token_refused(&target.owner, &target.account_id, &token);
+                self.app
+                    .accounts
+                    .token_refused(&target.owner, &target.account_id, &token);
             }
             CommitAnswer::Applied { remote_id, .. } => self.baselines.add(&target, remote_id),
             _ => {}
@@ -138,28 +184,49 @@ impl Worker<'_> {
 
     async fn see(&self, target: &TargetRow) -> Result<Seen, PlatformError> {
         let unavailable = |info| PlatformError::new(FailureClass::Unavailable, info);
-        let platform = self.app.platforms.get(&target.platform).map_err(unavailable)?;
+        let platform = self
+            .app
+            .platforms
+            .get(&target.platform)
+            .map_err(unavailable)?;
         let begun_at = self.app.clock.now();
-        if !self.baselines.may_look(target, platform.limits().looks, begun_at) {
-            let info = ErrorInfo::new(ErrorCode::PlatformRateLimited, "the share of the read limit for looks is used up");
+        if !self
+            .baselines
+            .may_look(target, platform.limits().looks, begun_at)
+        {
+            let info = ErrorInfo::new(
+                ErrorCode::PlatformRateLimited,
+                "the share of the read limit for looks is used up",
+            );
             return Err(PlatformError::new(FailureClass::RateLimited, info));
         }
-        let token = self.app.accounts.token(&target.owner, &target.account_id).await?;
+        let token = self
+            .app
+            .accounts
+            .token(&target.owner, &target.account_id)
+            .await?;
         let look = match platform.look(token.secret(), &target.content).await {
             Err(error) if error.class == FailureClass::TokenExpired => {
-                self.app.accounts.token_refused(&target.owner, &target.account_id, &token);
+                self.app
+                    .accounts
+                    .token_refused(&target.owner, &target.account_id, &token);
                 return Err(error);
             }
             look => look?,
         };
         let store = &self.app.store;
         let ids = look.posts.iter().map(|post| post.id.clone()).collect();
-        let ours = store.known_remote_ids(&target.owner, &target.account_id, ids).await.map_err(|e| unavailable(e.into()))?;
+        let ours = store
+            .known_remote_ids(&target.owner, &target.account_id, ids)
+            .await
+            .map_err(|e| unavailable(e.into()))?;
         let before = store
             .baseline(&target.owner, &target.id, target.attempts)
             .await
             .map_err(|error| unavailable(error.into()))?;
-        let before = before.map(|bytes| Ids::from_bytes(&bytes)).unwrap_or_default();
+        let before = before
+            .map(|bytes| Ids::from_bytes(&bytes))
+            .unwrap_or_default();
         let ours: HashSet<String> = ours.into_iter().collect();
         Ok(evaluate(&look, &before, &ours, since(target), begun_at))
     }
@@ -172,7 +239,11 @@ impl Worker<'_> {
         let is_proof = matches!(happened, Happened::Answered(CommitAnswer::Applied { .. }));
         if let Some(wait) = hold(&happened) {
             let until = app.clock.now() + wait;
-            if let Err(error) = app.store.hold_account(&target.owner, &target.account_id, until).await {
+            if let Err(error) = app
+                .store
+                .hold_account(&target.owner, &target.account_id, until)
+                .await
+            {
                 tracing::error!(%error, account = %target.account_id, "the account could not be held");
             }
         }
@@ -180,7 +251,13 @@ impl Worker<'_> {
         let mut target = target;
         let mut pause = Duration::from_millis(100);
         loop {
-            let Some(change) = step(&target, happened.clone(), app.clock.now(), rand::rng().random(), rules) else {
+            let Some(change) = step(
+                &target,
+                happened.clone(),
+                app.clock.now(),
+                rand::rng().random(),
+                rules,
+            ) else {
                 return Some(target);
             };
             match app.store.change_target(change.clone()).await {
@@ -189,8 +266,14 @@ impl Worker<'_> {
                     return (!row.phase.is_terminal()).then_some(row);
                 }
                 // A proof counts whoever holds the target by now: judge it anew on what it has become.
-                Ok(None) if is_proof => match app.store.target(&target.owner, &target.upload_id, &target.id).await {
-                    Ok(Some(row)) if (row.phase, row.fence) != (target.phase, target.fence) => target = row,
+                Ok(None) if is_proof => match app
+                    .store
+                    .target(&target.owner, &target.upload_id, &target.id)
+                    .await
+                {
+                    Ok(Some(row)) if (row.phase, row.fence) != (target.phase, target.fence) => {
+                        target = row
+                    }
                     _ => {
                         tracing::error!(target_id = %target.id, "a proof of success could not be stored");
                         return None;

@@ -29,13 +29,27 @@ const BLIND_MS: Millis = 24 * 3_600_000;
 impl Mover<'_> {
     /// The attempt may have taken effect.
     pub(super) fn doubtful(&self, cause: &ErrorInfo, why: &str, exists: bool) -> TargetChange {
-        let can_look = self.target.attempt.as_ref().filter(|attempt| attempt.has_baseline);
+        let can_look = self
+            .target
+            .attempt
+            .as_ref()
+            .filter(|attempt| attempt.has_baseline);
         let Some(attempt) = can_look else {
-            return self.needs_review(cause, &format!("{why}, and the pins before it are not known"));
+            return self.needs_review(
+                cause,
+                &format!("{why}, and the pins before it are not known"),
+            );
         };
         let quiet_until = attempt.armed_at + self.rules.quiet_ms;
         let mut attempt = attempt.clone();
-        attempt.doubt = Some(Doubt { quiet_until, exists, looks: 0, clear: 0, useless: 0, cause: Box::new(cause.clone()) });
+        attempt.doubt = Some(Doubt {
+            quiet_until,
+            exists,
+            looks: 0,
+            clear: 0,
+            useless: 0,
+            cause: Box::new(cause.clone()),
+        });
         let mut row = self.target.clone();
         row.phase = Phase::Reconciling;
         row.lease_until = None;
@@ -43,13 +57,25 @@ impl Mover<'_> {
         row.error = Some(self.about(cause.clone()));
         row.attempt = Some(attempt);
         let data = json!({"attempt": self.target.attempts, "cause": cause.code, "quiet_until": time(quiet_until)});
-        self.change(row, "target.reconciling", &format!("{why}; looking for it"), data)
+        self.change(
+            row,
+            "target.reconciling",
+            &format!("{why}; looking for it"),
+            data,
+        )
     }
 
     /// The worker died with the request under way.
     pub(super) fn lost(&self) -> TargetChange {
-        let info = ErrorInfo::new(ErrorCode::OutcomeUnknown, "the worker stopped while the request was under way");
-        let mut change = self.doubtful(&info, "the worker stopped while the request was under way", false);
+        let info = ErrorInfo::new(
+            ErrorCode::OutcomeUnknown,
+            "the worker stopped while the request was under way",
+        );
+        let mut change = self.doubtful(
+            &info,
+            "the worker stopped while the request was under way",
+            false,
+        );
         change.attempt = self.close("unknown");
         change
     }
@@ -59,13 +85,21 @@ impl Mover<'_> {
         let mut row = self.target.clone();
         row.lease_until = None;
         row.due_at = self.now;
-        self.change(row, "target.looked", "the look was interrupted; again now", json!({}))
+        self.change(
+            row,
+            "target.looked",
+            "the look was interrupted; again now",
+            json!({}),
+        )
     }
 
     pub(super) fn looked(&self, seen: Seen) -> TargetChange {
         match seen {
             Seen::New(posts) => self.found(posts),
-            Seen::Nothing { conclusive, begun_at } => self.not_found(conclusive, begun_at),
+            Seen::Nothing {
+                conclusive,
+                begun_at,
+            } => self.not_found(conclusive, begun_at),
             Seen::Failed(error) => self.look_failed(&error.info),
         }
     }
@@ -73,19 +107,27 @@ impl Mover<'_> {
     /// The oldest is ours; more than one should not be.
     fn found(&self, posts: Vec<RemotePost>) -> TargetChange {
         let surplus: Vec<String> = posts.iter().skip(1).map(|post| post.url.clone()).collect();
-        let Some(post) = posts.into_iter().next() else { return self.not_found(false, self.now) };
+        let Some(post) = posts.into_iter().next() else {
+            return self.not_found(false, self.now);
+        };
         let mut change = self.applied(post.id, post.url);
         "found on the board".clone_into(&mut change.event.detail);
         if !surplus.is_empty() {
             change.row.error = Some(self.duplicate(&surplus));
-            change.event.data.insert("surplus".to_owned(), json!(surplus));
+            change
+                .event
+                .data
+                .insert("surplus".to_owned(), json!(surplus));
         }
         change
     }
 
     fn not_found(&self, conclusive: bool, begun_at: Millis) -> TargetChange {
         let Some((attempt, doubt)) = self.doubt() else {
-            return self.needs_review(&unknown("the attempt's evidence is missing"), "the evidence is missing");
+            return self.needs_review(
+                &unknown("the attempt's evidence is missing"),
+                "the evidence is missing",
+            );
         };
         let mut doubt = doubt.clone();
         doubt.looks += 1;
@@ -97,10 +139,17 @@ impl Mover<'_> {
         }
         // The network said it exists, yet the lists do not show it: only a person can find out.
         if doubt.clear >= CLEAR_LOOKS || doubt.useless >= USELESS_LOOKS {
-            return self.needs_review(&doubt.cause, "it could not be found, and its absence could not be proven");
+            return self.needs_review(
+                &doubt.cause,
+                "it could not be found, and its absence could not be proven",
+            );
         }
         let armed_at = attempt.armed_at;
-        let detail = if conclusive { "not there yet" } else { "the list does not tell" };
+        let detail = if conclusive {
+            "not there yet"
+        } else {
+            "the list does not tell"
+        };
         self.look_again(doubt, armed_at, detail)
     }
 
@@ -114,9 +163,16 @@ impl Mover<'_> {
         let mut doubt = doubt.clone();
         doubt.looks += 1;
         let (looks, armed_at) = (doubt.looks, attempt.armed_at);
-        let mut change = self.look_again(doubt, armed_at, &format!("the board cannot be read: {}", error.detail));
+        let mut change = self.look_again(
+            doubt,
+            armed_at,
+            &format!("the board cannot be read: {}", error.detail),
+        );
         // A network in trouble is not helped by looks at full pace.
-        change.row.due_at = change.row.due_at.max(self.now + waits::backoff(looks, self.random));
+        change.row.due_at = change
+            .row
+            .due_at
+            .max(self.now + waits::backoff(looks, self.random));
         change
     }
 
@@ -143,23 +199,39 @@ impl Mover<'_> {
         }
         let mut row = self.end(Phase::Waiting);
         row.due_at = self.now;
-        let data = json!({"attempt": self.target.attempts, "looks": doubt.looks, "clear": doubt.clear});
-        let mut change = self.change(row, "target.absent", "proven absent; sending it again", data);
+        let data =
+            json!({"attempt": self.target.attempts, "looks": doubt.looks, "clear": doubt.clear});
+        let mut change = self.change(
+            row,
+            "target.absent",
+            "proven absent; sending it again",
+            data,
+        );
         change.attempt = self.close("absent");
         change
     }
 
     pub(super) fn needs_review(&self, cause: &ErrorInfo, why: &str) -> TargetChange {
-        let mut error = unknown(&format!("attempt {}: {why} ({})", self.target.attempts, cause.detail));
+        let mut error = unknown(&format!(
+            "attempt {}: {why} ({})",
+            self.target.attempts, cause.detail
+        ));
         error.platform.clone_from(&cause.platform);
         let mut row = self.end(Phase::NeedsReview);
         row.error = Some(self.about(error));
-        self.change(row, "target.needs_review", why, json!({"attempt": self.target.attempts, "cause": cause.code}))
+        self.change(
+            row,
+            "target.needs_review",
+            why,
+            json!({"attempt": self.target.attempts, "cause": cause.code}),
+        )
     }
 
     /// After more than one attempt a second post would be our fault: look for one for a day.
     pub(super) fn sentinel(&self) -> Option<Millis> {
-        (self.target.attempts > 1).then(|| waits::next_sentinel(self.now, self.now)).flatten()
+        (self.target.attempts > 1)
+            .then(|| waits::next_sentinel(self.now, self.now))
+            .flatten()
     }
 
     pub(super) fn sentinel_looked(&self, seen: Seen) -> TargetChange {
@@ -171,9 +243,16 @@ impl Mover<'_> {
                 let surplus: Vec<String> = posts.into_iter().map(|post| post.url).collect();
                 row.error = Some(self.duplicate(&surplus));
                 row.sentinel_at = None;
-                self.change(row, "target.duplicate_suspected", "there is more than one", json!({"surplus": surplus}))
+                self.change(
+                    row,
+                    "target.duplicate_suspected",
+                    "there is more than one",
+                    json!({"surplus": surplus}),
+                )
             }
-            Seen::Nothing { .. } => self.change(row, "target.looked", "there is only one", json!({})),
+            Seen::Nothing { .. } => {
+                self.change(row, "target.looked", "there is only one", json!({}))
+            }
             Seen::Failed(error) => self.change(row, "target.looked", &error.info.detail, json!({})),
         }
     }
@@ -181,7 +260,10 @@ impl Mover<'_> {
     fn duplicate(&self, surplus: &[String]) -> ErrorInfo {
         self.about(ErrorInfo::new(
             ErrorCode::DuplicateSuspected,
-            format!("the board shows another post like it: {}", surplus.join(", ")),
+            format!(
+                "the board shows another post like it: {}",
+                surplus.join(", ")
+            ),
         ))
     }
 

@@ -34,7 +34,9 @@ pub(crate) struct Rules {
 
 impl Rules {
     pub(crate) fn of(config: &Config) -> Self {
-        Self { quiet_ms: Millis::try_from(config.quiet_period.as_millis()).unwrap_or(Millis::MAX / 4) }
+        Self {
+            quiet_ms: Millis::try_from(config.quiet_period.as_millis()).unwrap_or(Millis::MAX / 4),
+        }
     }
 }
 
@@ -87,18 +89,29 @@ pub(crate) fn step(
     random: f64,
     rules: Rules,
 ) -> Option<TargetChange> {
-    let mover = Mover { target, now, random, rules };
+    let mover = Mover {
+        target,
+        now,
+        random,
+        rules,
+    };
     match (target.phase, happened) {
         (Phase::Claimed, Happened::Taken) => (now > target.send_until).then(|| mover.missed()),
         (Phase::Claimed, Happened::SetBack(error)) => Some(mover.set_back(error)),
-        (Phase::Claimed, Happened::Ready { prepared, baseline }) => Some(mover.arm(prepared, baseline)),
+        (Phase::Claimed, Happened::Ready { prepared, baseline }) => {
+            Some(mover.arm(prepared, baseline))
+        }
         // Claimed means that no intent row was stored, so nothing was sent: simply again.
         (Phase::Claimed, Happened::LeaseEnded) => Some(mover.released()),
         // A proof of success is welcome whenever it comes: success is final, and the network knows best.
-        (phase, Happened::Answered(CommitAnswer::Applied { remote_id, remote_url })) => {
-            (!phase.is_terminal() || matches!(phase, Phase::Failed | Phase::Missed))
-                .then(|| mover.applied(remote_id, remote_url))
-        }
+        (
+            phase,
+            Happened::Answered(CommitAnswer::Applied {
+                remote_id,
+                remote_url,
+            }),
+        ) => (!phase.is_terminal() || matches!(phase, Phase::Failed | Phase::Missed))
+            .then(|| mover.applied(remote_id, remote_url)),
         (Phase::Armed, Happened::Answered(answer)) => Some(mover.answered(answer)),
         (Phase::Armed, Happened::LeaseEnded) => Some(mover.lost()),
         (Phase::Reconciling, Happened::LeaseEnded) => Some(mover.look_lost()),
@@ -117,7 +130,9 @@ pub(crate) fn hold(happened: &Happened) -> Option<Millis> {
         Happened::SetBack(error)
         | Happened::Looked(Seen::Failed(error))
         | Happened::Answered(
-            CommitAnswer::Throttled(error) | CommitAnswer::Unknown(error) | CommitAnswer::Rejected(error),
+            CommitAnswer::Throttled(error)
+            | CommitAnswer::Unknown(error)
+            | CommitAnswer::Rejected(error),
         ) => error,
         _ => return None,
     };
@@ -174,10 +189,19 @@ impl Mover<'_> {
     }
 
     fn close(&self, outcome: &'static str) -> Option<AttemptChange> {
-        (self.target.attempts > 0).then_some(AttemptChange::Close { number: self.target.attempts, outcome })
+        (self.target.attempts > 0).then_some(AttemptChange::Close {
+            number: self.target.attempts,
+            outcome,
+        })
     }
 
-    fn change(&self, row: TargetRow, kind: &'static str, detail: &str, data: Value) -> TargetChange {
+    fn change(
+        &self,
+        row: TargetRow,
+        kind: &'static str,
+        detail: &str,
+        data: Value,
+    ) -> TargetChange {
         TargetChange {
             expect_phase: self.target.phase,
             expect_fence: self.target.fence,

@@ -22,31 +22,55 @@ impl Mover<'_> {
         let late_s = (self.now - self.target.scheduled_at) / 1000;
         let mut error = ErrorInfo::new(
             ErrorCode::ScheduleInPast,
-            format!("it was due {} and could not be sent in time: {late_s} s late", time(self.target.scheduled_at)),
+            format!(
+                "it was due {} and could not be sent in time: {late_s} s late",
+                time(self.target.scheduled_at)
+            ),
         )
-        .with_remedy("Create the upload again, with `late.send_within` longer if a late post is welcome.");
+        .with_remedy(
+            "Create the upload again, with `late.send_within` longer if a late post is welcome.",
+        );
         // What kept it waiting is the reason a reader wants.
         if let Some(reason) = &self.target.error {
             error.detail = format!("{}; last reason: {}", error.detail, reason.detail);
         }
         let mut row = self.end(Phase::Missed);
         row.error = Some(self.about(error));
-        self.change(row, "target.missed", "its time passed beyond the late rule", json!({"late_s": late_s}))
+        self.change(
+            row,
+            "target.missed",
+            "its time passed beyond the late rule",
+            json!({"late_s": late_s}),
+        )
     }
 
     pub(super) fn released(&self) -> TargetChange {
         let mut row = self.end(Phase::Waiting);
         row.due_at = self.now;
-        self.change(row, "target.released", "the worker stopped before anything was sent; again now", json!({}))
+        self.change(
+            row,
+            "target.released",
+            "the worker stopped before anything was sent; again now",
+            json!({}),
+        )
     }
 
     pub(super) fn reconnected(&self) -> Option<TargetChange> {
-        let waits_for_it =
-            self.target.error.as_ref().is_some_and(|error| error.is(ErrorCode::AccountReconnectRequired));
+        let waits_for_it = self
+            .target
+            .error
+            .as_ref()
+            .is_some_and(|error| error.is(ErrorCode::AccountReconnectRequired));
         let mut row = self.target.clone();
         row.due_at = self.now;
-        waits_for_it
-            .then(|| self.change(row, "target.released", "the account was connected again; again now", json!({})))
+        waits_for_it.then(|| {
+            self.change(
+                row,
+                "target.released",
+                "the account was connected again; again now",
+                json!({}),
+            )
+        })
     }
 
     pub(super) fn set_back(&self, error: PlatformError) -> TargetChange {
@@ -55,14 +79,20 @@ impl Mover<'_> {
             FailureClass::Rejected | FailureClass::NotFound => self.failed(info),
             FailureClass::ReconnectRequired => self.wait(RECONNECT_WAIT_MS, info, false),
             FailureClass::AppNotAllowed => self.failed(info),
-            FailureClass::RateLimited | FailureClass::SpamBlocked => self.wait(waits::limit(&error), info, false),
+            FailureClass::RateLimited | FailureClass::SpamBlocked => {
+                self.wait(waits::limit(&error), info, false)
+            }
             _ if self.target.setbacks + 1 >= MAX_SETBACKS => {
                 let mut info = info;
                 info.exhausted = true;
                 info.attempts = Some(MAX_SETBACKS);
                 self.failed(info)
             }
-            _ => self.wait(waits::backoff(self.target.setbacks, self.random), info, true),
+            _ => self.wait(
+                waits::backoff(self.target.setbacks, self.random),
+                info,
+                true,
+            ),
         }
     }
 
@@ -74,9 +104,22 @@ impl Mover<'_> {
         row.attempts = number;
         row.prepared = prepared;
         row.error = None;
-        row.attempt = Some(Attempt { armed_at: self.now, has_baseline: baseline.is_some(), doubt: None });
-        let mut change = self.change(row, "target.armed", "the intent to send is stored", json!({"attempt": number}));
-        change.attempt = Some(AttemptChange::Open { number, deadline, baseline });
+        row.attempt = Some(Attempt {
+            armed_at: self.now,
+            has_baseline: baseline.is_some(),
+            doubt: None,
+        });
+        let mut change = self.change(
+            row,
+            "target.armed",
+            "the intent to send is stored",
+            json!({"attempt": number}),
+        );
+        change.attempt = Some(AttemptChange::Open {
+            number,
+            deadline,
+            baseline,
+        });
         change
     }
 
@@ -96,19 +139,33 @@ impl Mover<'_> {
 
     pub(super) fn answered(&self, answer: CommitAnswer) -> TargetChange {
         let (mut change, outcome) = match answer {
-            CommitAnswer::Applied { remote_id, remote_url } => return self.applied(remote_id, remote_url),
+            CommitAnswer::Applied {
+                remote_id,
+                remote_url,
+            } => return self.applied(remote_id, remote_url),
             CommitAnswer::NotSent(error) => (self.set_back(error), "not_sent"),
             CommitAnswer::Rejected(error) => (self.rejected(&error), "rejected"),
-            CommitAnswer::Throttled(error) => {
-                (self.wait(waits::limit(&error), (*error.info).clone(), false), "throttled")
-            }
+            CommitAnswer::Throttled(error) => (
+                self.wait(waits::limit(&error), (*error.info).clone(), false),
+                "throttled",
+            ),
             CommitAnswer::TokenExpired(error) => (self.token_expired(error), "token_expired"),
-            CommitAnswer::AppliedIdUnknown(error) => {
-                (self.doubtful(&error.info, "the network accepted it, but its answer carries no usable id", true), "unknown")
-            }
-            CommitAnswer::Unknown(error) => {
-                (self.doubtful(&error.info, "the network's answer does not tell whether it exists", false), "unknown")
-            }
+            CommitAnswer::AppliedIdUnknown(error) => (
+                self.doubtful(
+                    &error.info,
+                    "the network accepted it, but its answer carries no usable id",
+                    true,
+                ),
+                "unknown",
+            ),
+            CommitAnswer::Unknown(error) => (
+                self.doubtful(
+                    &error.info,
+                    "the network's answer does not tell whether it exists",
+                    false,
+                ),
+                "unknown",
+            ),
         };
         change.attempt = self.close(outcome);
         change
@@ -117,13 +174,19 @@ impl Mover<'_> {
     /// A refusal before anything happened. Some are about the account or the app, not the content.
     fn rejected(&self, error: &PlatformError) -> TargetChange {
         match error.class {
-            FailureClass::ReconnectRequired => self.wait(RECONNECT_WAIT_MS, (*error.info).clone(), false),
+            FailureClass::ReconnectRequired => {
+                self.wait(RECONNECT_WAIT_MS, (*error.info).clone(), false)
+            }
             _ => self.failed((*error.info).clone()),
         }
     }
 
     /// The token was refused before anything happened: at once again with a new one, then like any setback.
     fn token_expired(&self, error: PlatformError) -> TargetChange {
-        if self.target.setbacks == 0 { self.wait(0, *error.info, true) } else { self.set_back(error) }
+        if self.target.setbacks == 0 {
+            self.wait(0, *error.info, true)
+        } else {
+            self.set_back(error)
+        }
     }
 }

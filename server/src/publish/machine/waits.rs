@@ -17,11 +17,14 @@ const LIMIT_MS: Millis = 60_000;
 const SHORTEST_LOOK_MS: Millis = 200;
 
 /// Times after a publication at which a second post is looked for.
-const SENTINEL_MS: [Millis; 6] = [60_000, 300_000, 1_800_000, 7_200_000, 28_800_000, 86_400_000];
+const SENTINEL_MS: [Millis; 6] = [
+    60_000, 300_000, 1_800_000, 7_200_000, 28_800_000, 86_400_000,
+];
 
 /// Full jitter, but never less than a quarter, so that a herd spreads and nobody hammers.
 pub(super) fn backoff(setbacks: u32, random: f64) -> Millis {
-    let ceiling = (SETBACK_BASE_MS * f64::from(2_u32.saturating_pow(setbacks.min(16)))).min(SETBACK_CAP_MS);
+    let ceiling =
+        (SETBACK_BASE_MS * f64::from(2_u32.saturating_pow(setbacks.min(16)))).min(SETBACK_CAP_MS);
     #[expect(clippy::cast_possible_truncation, reason = "at most 300,000")]
     let wait = (ceiling * random.clamp(0.25, 1.0)) as Millis;
     wait
@@ -29,7 +32,9 @@ pub(super) fn backoff(setbacks: u32, random: f64) -> Millis {
 
 /// What the network asks for.
 pub(super) fn limit(error: &PlatformError) -> Millis {
-    error.retry_after.map_or(LIMIT_MS, |wait| Millis::try_from(wait.as_millis()).unwrap_or(LIMIT_MS))
+    error.retry_after.map_or(LIMIT_MS, |wait| {
+        Millis::try_from(wait.as_millis()).unwrap_or(LIMIT_MS)
+    })
 }
 
 /// When to look next for an attempt armed at `armed_at`: soon, then at doubling distances until the quiet
@@ -46,7 +51,10 @@ pub(super) fn next_look(armed_at: Millis, quiet_until: Millis, looks: u32, now: 
 
 /// When to look next for a second post; `None` when it is over.
 pub(super) fn next_sentinel(published_at: Millis, now: Millis) -> Option<Millis> {
-    SENTINEL_MS.iter().map(|after| published_at + after).find(|at| *at > now)
+    SENTINEL_MS
+        .iter()
+        .map(|after| published_at + after)
+        .find(|at| *at > now)
 }
 
 #[cfg(test)]
@@ -62,7 +70,10 @@ mod tests {
             at = next_look(0, quiet, n, at);
             looks.push(at / 1_000);
         }
-        assert_eq!(looks, [5, 15, 35, 75, 155, 315, 635, 900, 930, 960, 990, 1_020]);
+        assert_eq!(
+            looks,
+            [5, 15, 35, 75, 155, 315, 635, 900, 930, 960, 990, 1_020]
+        );
     }
 
     #[test]
