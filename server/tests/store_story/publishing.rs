@@ -68,6 +68,8 @@ pub(crate) async fn a_board_of_an_account_has_one_target_under_way(store: Arc<dy
         Some(2_000),
         "a busy board is no reason to wake"
     );
+    stored(&*store, upload(8, 600, &[("pinterest:1", "b1")])).await;
+    assert_eq!(store.next_timer().await.unwrap(), Some(2_000));
 
     // Every phase under way keeps the board busy; an end or a wait frees it.
     let first = claimed

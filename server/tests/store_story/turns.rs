@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use multi_upload_server::store::{AttemptChange, Phase, Store, TargetRow, WriteLimit};
 
-use crate::rows::{
-    Extra as _, change, claim, home, ids, moved, stored, strangers, upload, wakes_by,
-};
+use crate::rows::{Extra as _, change, claim, home, ids, stored, strangers, upload, wakes_by};
 
 /// Many uploads that are due at 100, each on a board of its own.
 async fn boards(store: &dyn Store, account: &str, numbers: std::ops::Range<u32>) {
@@ -67,13 +65,17 @@ pub(crate) async fn a_hold_does_not_bring_anything_forward(store: Arc<dyn Store>
 
 /// Claims with at most `count` posts in any 1,000 ms on Pinterest.
 async fn limited(store: &dyn Store, now: i64, count: u32) -> Vec<TargetRow> {
-    let limit = WriteLimit {
+    limited_to(store, now, count, 10).await
+}
+
+async fn limited_to(store: &dyn Store, now: i64, count: u32, limit: u32) -> Vec<TargetRow> {
+    let write_limit = WriteLimit {
         count,
         per_ms: 1_000,
     };
-    let limits = BTreeMap::from([("pinterest".to_owned(), limit)]);
+    let limits = BTreeMap::from([("pinterest".to_owned(), write_limit)]);
     store
-        .claim(now, now + 10_000, 10, Arc::new(limits))
+        .claim(now, now + 10_000, limit, Arc::new(limits))
         .await
         .unwrap()
 }
@@ -152,6 +154,11 @@ pub(crate) async fn a_write_limit_is_of_an_account_on_its_platform(store: Arc<dy
         [10, 20, 22, 30, 31, 32],
         "teams share the limit of an account"
     );
+
+    // One without room does not hide the next, however few are asked for.
+    stored(&*store, upload(40, 2_500, &[("pinterest:9", "b1")])).await;
+    let taken = limited_to(&*store, 2_600, 1, 1).await;
+    assert_eq!(ids(&taken), [40]);
 }
 
 pub(crate) async fn accounts_take_turns(store: Arc<dyn Store>) {
@@ -177,7 +184,13 @@ pub(crate) async fn a_clock_that_went_back_keeps_nobody_waiting(store: Arc<dyn S
     boards(&*store, "pinterest:1", 0..4).await;
     assert_eq!(claim(&*store, 1_000_000, 2_000_000, 1).await.len(), 1);
     assert_eq!(claim(&*store, 1_000, 9_000, 1).await.len(), 1);
-    let taken = claim(&*store, 1_000, 9_000, 10).await;
-    assert_eq!(taken.len(), 2);
-    moved(&*store, &taken[0], Phase::Published, 1_001).await;
+    assert_eq!(claim(&*store, 1_000, 9_000, 10).await.len(), 2);
+
+    // Its attempts and what they left for the write limit do not count either.
+    boards(&*store, "pinterest:2", 10..13).await;
+    let ahead = limited(&*store, 1_000_000, 1).await;
+    publish(&*store, &ahead[0], 1_000_000).await;
+    assert!(limited(&*store, 1_000_001, 1).await.is_empty());
+    assert_eq!(limited(&*store, 5_000, 1).await.len(), 1);
+    assert!(limited(&*store, 5_001, 1).await.is_empty());
 }

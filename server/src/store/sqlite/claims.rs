@@ -31,6 +31,10 @@ const NEXT_SENTINEL: &str = "SELECT sentinel_at FROM targets WHERE phase = 6 AND
 const SENTINELS: &str =
     "SELECT n FROM targets WHERE phase = 6 AND sentinel_at <= ?1 ORDER BY sentinel_at LIMIT ?2";
 
+/// Passes over accounts in one claim, at most: other changes do not wait long for accounts that turn out to have nothing to give.
+/// What is left is due at once, see [`next_timer`].
+const PASSES: u32 = 8;
+
 pub(super) fn next_timer(conn: &Connection) -> StoreResult<Option<Millis>> {
     let mut first = None;
     for next in [turns::NEXT, NEXT_LEASE, NEXT_LOOK, NEXT_SENTINEL] {
@@ -62,9 +66,9 @@ pub(super) fn claim(
 ) -> StoreResult<Vec<TargetRow>> {
     turns::forget_the_future(tx.conn, now)?;
     let mut claimed = Vec::new();
-    while claimed.len() < limit as usize {
+    for _ in 0..PASSES {
         let accounts = turns::ready(tx.conn, now, limit)?;
-        if accounts.is_empty() {
+        if accounts.is_empty() || claimed.len() == limit as usize {
             break;
         }
         // One from each account, then again one from each that has more. Whoever gives nothing is not ready any more, so

@@ -1,7 +1,7 @@
 //! Turns: the row of each account that says when something can be taken from it, so that accounts are served one after the other
 //! however much each has waiting.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::codec::mode_from_db;
 use super::lanes::Account;
@@ -24,10 +24,12 @@ const REFRESH: &str = "INSERT INTO turns (mode, account_id, open_at, room_at, se
 
 const CLAIMED: &str = "SELECT count(*) FROM targets WHERE mode = ?1 AND account_id = ?2 AND phase IN (2, 3) AND phase = 2";
 
-const ATTEMPTS: &str = "SELECT count(*) FROM (SELECT 1 FROM attempts WHERE mode = ?1 AND account_id = ?2 AND opened_at > ?3 LIMIT ?4)";
+const ATTEMPTS: &str = "SELECT count(*) FROM (SELECT 1 FROM attempts WHERE mode = ?1 AND account_id = ?2 AND opened_at > ?3 \
+     AND opened_at < ?4 LIMIT ?5)";
 
-/// The attempt of an account before which there were ?3 newer ones.
-const ATTEMPT: &str = "SELECT opened_at FROM attempts WHERE mode = ?1 AND account_id = ?2 ORDER BY opened_at DESC LIMIT 1 OFFSET ?3";
+/// The attempt of an account with ?4 newer ones.
+const ATTEMPT: &str = "SELECT opened_at FROM attempts WHERE mode = ?1 AND account_id = ?2 AND opened_at < ?3 \
+     ORDER BY opened_at DESC LIMIT 1 OFFSET ?4";
 
 pub(super) fn ready(conn: &Connection, now: Millis, limit: u32) -> StoreResult<Vec<Account>> {
     accounts(conn, READY, params![now, limit])
@@ -119,7 +121,7 @@ pub(super) fn forget_the_future(conn: &Connection, now: Millis) -> StoreResult<(
 }
 
 /// How many may be taken from the account now: each armed attempt within the span counts, and each target that is
-/// claimed but not armed yet.
+/// claimed but not armed yet. Attempts further ahead than the span come from a clock that was wrong.
 pub(super) fn room(
     conn: &Connection,
     account: &Account,
@@ -131,6 +133,7 @@ pub(super) fn room(
             account.mode,
             account.id,
             now.saturating_sub(limit.per_ms),
+            now.saturating_add(limit.per_ms),
             limit.count
         ],
         |row| row.get(0),
@@ -152,14 +155,15 @@ pub(super) fn room_at(
     if left == 0 {
         return Ok(latest);
     }
-    let opened_at: Millis = conn
+    let opened_at: Option<Millis> = conn
         .prepare_cached(ATTEMPT)?
-        .query_row(params![account.mode, account.id, left - 1], |row| {
+        .query_row(params![account.mode, account.id, latest, left - 1], |row| {
             row.get(0)
-        })?;
-    Ok(opened_at
-        .saturating_add(limit.per_ms)
-        .clamp(now + 1, latest))
+        })
+        .optional()?;
+    Ok(opened_at.map_or(latest, |at| {
+        at.saturating_add(limit.per_ms).clamp(now + 1, latest)
+    }))
 }
 
 fn claimed(conn: &Connection, account: &Account) -> StoreResult<u32> {
