@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use multi_upload_server::Database;
 
 /// Schedule and publish pins: a service, a client and a sandbox in one command.
 #[derive(Debug, Parser)]
@@ -50,6 +51,24 @@ pub(crate) struct Data {
         default_value = "multi-upload-data"
     )]
     pub(crate) data: PathBuf,
+
+    /// PostgreSQL 15+ instead of SQLite in the data folder: postgres://user:password@host/database
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "MULTI_UPLOAD_DATABASE_URL",
+        hide_env_values = true
+    )]
+    pub(crate) database_url: Option<String>,
+}
+
+impl Data {
+    /// Where the database is.
+    pub(crate) fn database(&self) -> Database {
+        self.database_url
+            .clone()
+            .map_or(Database::Folder, Database::Postgres)
+    }
 }
 
 /// What the service writes about itself.

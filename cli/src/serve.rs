@@ -68,6 +68,7 @@ pub(crate) async fn run(args: args::Serve, output: Output) -> Result<i32, ErrorI
 
 fn config(args: &args::Serve, url: &str, sandbox: Option<&str>) -> Result<Config, ErrorInfo> {
     let mut config = Config::new(&args.data.data);
+    config.database = args.data.database();
     let public = args.public_url.as_deref().unwrap_or(url);
     config.public_url = public.trim_end_matches('/').to_owned();
     config.redirect = Redirect::Served;

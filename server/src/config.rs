@@ -18,6 +18,8 @@ pub const DEFAULT_TEAM: &str = "team_default";
 pub struct Config {
     /// Data folder: database, root key, files, lock. Made with mode 0700 where it is missing.
     pub data: PathBuf,
+    /// Where the database is.
+    pub database: Database,
     /// Address under which browsers reach the service, without a slash at the end. The OAuth
     /// callback is `{public_url}/oauth/{platform}/callback`.
     pub public_url: String,
@@ -41,6 +43,26 @@ pub struct Config {
     pub clock: Clock,
 }
 
+/// Where the database is.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub enum Database {
+    /// SQLite in the data folder: one engine, nothing else to install.
+    #[default]
+    Folder,
+    /// PostgreSQL 15 or newer, by its URL: several engines may share it.
+    Postgres(String),
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Folder => "Folder",
+            // The URL holds the password.
+            Self::Postgres(_) => "Postgres",
+        })
+    }
+}
+
 /// Who answers the OAuth callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Redirect {
@@ -56,6 +78,7 @@ impl Config {
     pub fn new(data: impl Into<PathBuf>) -> Self {
         Self {
             data: data.into(),
+            database: Database::Folder,
             public_url: "http://127.0.0.1:8787".to_owned(),
             mode: Mode::Live,
             pinterest: PinterestSettings::from_env(),

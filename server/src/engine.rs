@@ -11,18 +11,18 @@ use multi_upload_core::{Client, ClientOptions};
 use multi_upload_platforms::Platform;
 use multi_upload_platforms::pinterest::Pinterest;
 use multi_upload_wire::{CreateApiKey, CreatedApiKey, ErrorCode, ErrorInfo, Scope};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::{Accounts, Parts};
 use crate::api;
-use crate::config::{Config, DEFAULT_TEAM};
+use crate::config::{Config, DEFAULT_TEAM, Database};
 use crate::keys;
 use crate::media::Library;
 use crate::publish::{Dispatcher, Wake};
 use crate::state::{App, AppInner, Platforms};
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Owner, Store};
+use crate::store::{self, Opened, Owner, Store};
 use crate::vault::{MasterKey, Vault};
 
 /// How often old keys and finished connections are forgotten and tokens renewed ahead.
@@ -56,12 +56,16 @@ impl Engine {
     /// `STORAGE_FAILED` when the database cannot be opened.
     pub async fn start(config: Config) -> Result<Self, ErrorInfo> {
         let lock = prepare_folder(&config)?;
-        let sqlite = SqliteStore::open(&config.data.join("multi-upload.db"))?;
-        let changes = sqlite.changes_watch();
-        let store: Arc<dyn Store> = Arc::new(sqlite);
+        let Opened {
+            store,
+            changes,
+            wakes,
+        } = store::open(&config.database, &config.data).await?;
         let master = match config.master_key.clone() {
             Some(key) => key,
-            None => MasterKey::load_or_create(&config.data)?,
+            None if config.database == Database::Folder => MasterKey::load_or_create(&config.data)?,
+            // Every engine of the database must have the same one: none may invent it.
+            None => MasterKey::load()?,
         };
         let vault = Vault::open(Arc::clone(&store), master).await?;
         let pinterest: Arc<dyn Platform> = Arc::new(Pinterest::new(config.pinterest.clone())?);
@@ -101,6 +105,9 @@ impl Engine {
             config,
         }));
         let dispatcher = Dispatcher::start(app.clone());
+        if let Some(wakes) = wakes {
+            pass_on(wakes, app.wake.clone());
+        }
         let upkeep = start_upkeep(app.clone());
         Ok(Self(Arc::new(Inner {
             app,
@@ -152,6 +159,16 @@ impl Engine {
             tracing::warn!(%error, "the data folder's lock was not released");
         }
     }
+}
+
+/// Wakes our dispatcher for what other engines stored; ends with the runtime.
+fn pass_on(wakes: Arc<Notify>, wake: Wake) {
+    tokio::spawn(async move {
+        loop {
+            wakes.notified().await;
+            wake.wake();
+        }
+    });
 }
 
 /// Makes the folder and takes its lock.

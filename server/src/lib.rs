@@ -17,7 +17,7 @@ mod vault;
 
 pub use api::openapi;
 pub use clock::Clock;
-pub use config::{Config, DEFAULT_TEAM, Redirect};
+pub use config::{Config, DEFAULT_TEAM, Database, Redirect};
 pub use engine::Engine;
 pub use offline::{create_key_offline, list_keys_offline, revoke_key_offline};
 pub use time::parse_duration;

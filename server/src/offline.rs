@@ -1,16 +1,16 @@
-//! API keys of a data folder without its engine: for the operator, who may have no key yet. Works beside a running
-//! service; SQLite's own locks keep the two apart.
+//! API keys without an engine: for the operator, who may have no key yet. Works beside a running service; the
+//! database's own locks keep the two apart.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use multi_upload_wire::{ApiKey, CreateApiKey, CreatedApiKey, ErrorCode, ErrorInfo, Mode};
 
 use crate::clock::Clock;
-use crate::config::DEFAULT_TEAM;
+use crate::config::{DEFAULT_TEAM, Database};
 use crate::engine::make_private_folder;
 use crate::keys;
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Owner, Store as _};
+use crate::store::{Owner, Store, open_beside};
 
 /// Makes a key. The folder and its database are made where they are missing.
 ///
@@ -18,6 +18,7 @@ use crate::store::{Owner, Store as _};
 /// `VALIDATION_FAILED` for a time of expiry that has passed, `CONFIG_INVALID` or `STORAGE_FAILED` when the folder cannot
 /// be used.
 pub async fn create_key_offline(
+    database: &Database,
     data: &Path,
     mode: Mode,
     request: CreateApiKey,
@@ -27,7 +28,7 @@ pub async fn create_key_offline(
         mode,
     };
     let (row, created) = keys::generate(&owner, &request, Clock::system().now())?;
-    let store = open(data)?;
+    let store = open(database, data).await?;
     store.create_api_key(row).await?;
     store.close().await?;
     Ok(created)
@@ -37,8 +38,8 @@ pub async fn create_key_offline(
 ///
 /// # Errors
 /// `CONFIG_INVALID` or `STORAGE_FAILED` when the folder cannot be used.
-pub async fn list_keys_offline(data: &Path) -> Result<Vec<ApiKey>, ErrorInfo> {
-    let store = open(data)?;
+pub async fn list_keys_offline(database: &Database, data: &Path) -> Result<Vec<ApiKey>, ErrorInfo> {
+    let store = open(database, data).await?;
     let rows = store.api_keys(DEFAULT_TEAM).await?;
     store.close().await?;
     Ok(rows.into_iter().map(keys::public).collect())
@@ -48,13 +49,17 @@ pub async fn list_keys_offline(data: &Path) -> Result<Vec<ApiKey>, ErrorInfo> {
 ///
 /// # Errors
 /// `NOT_FOUND` when there is no such key, `CONFIG_INVALID` or `STORAGE_FAILED` when the folder cannot be used.
-pub async fn revoke_key_offline(data: &Path, id: &str) -> Result<(), ErrorInfo> {
-    let store = open(data)?;
+pub async fn revoke_key_offline(
+    database: &Database,
+    data: &Path,
+    id: &str,
+) -> Result<(), ErrorInfo> {
+    let store = open(database, data).await?;
     let known = store.api_key(id).await?;
     if known.is_none_or(|row| row.owner.team != DEFAULT_TEAM) {
         return Err(ErrorInfo::new(
             ErrorCode::NotFound,
-            format!("there is no API key {id:?} in {}", data.display()),
+            format!("there is no API key {id:?} here"),
         )
         .with_remedy(
             "Check the id and the folder; `multi-upload keys list` shows what there is.",
@@ -67,7 +72,10 @@ pub async fn revoke_key_offline(data: &Path, id: &str) -> Result<(), ErrorInfo> 
     Ok(())
 }
 
-fn open(data: &Path) -> Result<SqliteStore, ErrorInfo> {
+async fn open(database: &Database, data: &Path) -> Result<Arc<dyn Store>, ErrorInfo> {
+    if let Database::Postgres(_) = database {
+        return Ok(open_beside(database, data).await?);
+    }
     make_private_folder(data).map_err(|error| {
         ErrorInfo::new(
             ErrorCode::ConfigInvalid,
@@ -77,5 +85,5 @@ fn open(data: &Path) -> Result<SqliteStore, ErrorInfo> {
             "Choose a folder that this user may write to with --data or MULTI_UPLOAD_DATA.",
         )
     })?;
-    Ok(SqliteStore::open_shared(&data.join("multi-upload.db"))?)
+    Ok(open_beside(database, data).await?)
 }

@@ -10,9 +10,12 @@ use crate::output::Output;
 pub(super) async fn run(args: Keys, output: Output) -> Result<i32, ErrorInfo> {
     match args {
         Keys::Create(args) => create(args, output).await?,
-        Keys::List { data } => list(&list_keys_offline(&data.data).await?, output),
+        Keys::List { data } => list(
+            &list_keys_offline(&data.database(), &data.data).await?,
+            output,
+        ),
         Keys::Revoke { id, data } => {
-            revoke_key_offline(&data.data, &id).await?;
+            revoke_key_offline(&data.database(), &data.data, &id).await?;
             output.result(&json!({ "id": id, "revoked": true }), || {
                 format!("revoked {id}")
             });
@@ -29,7 +32,7 @@ async fn create(args: KeysCreate, output: Output) -> Result<(), ErrorInfo> {
         expires_at: args.expires_at,
     };
     let mode = if args.test { Mode::Test } else { Mode::Live };
-    let created = create_key_offline(&args.data.data, mode, request).await?;
+    let created = create_key_offline(&args.data.database(), &args.data.data, mode, request).await?;
     output.result(&created, || {
         format!(
             "{}\n{}\nThe key is shown only this once.",

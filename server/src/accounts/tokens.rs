@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use multi_upload_platforms::{FailureClass, PlatformError, TokenSet};
 use multi_upload_wire::{ErrorCode, ErrorInfo};
@@ -14,6 +15,12 @@ const RENEW_BEFORE_USE_MS: Millis = 10 * 60_000;
 
 /// A token with less life than this is renewed by the daily round.
 const RENEW_AHEAD_MS: Millis = 7 * 24 * 3_600_000;
+
+/// An engine that has not finished a renewal after this time is dead.
+const RENEWAL_MS: Millis = 90_000;
+
+/// How often to look whether another engine has finished.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 /// An access token for one use.
 pub(crate) struct AccessToken {
@@ -163,13 +170,18 @@ impl Accounts {
         let renewal = self.0.tasks.spawn(async move {
             let lock = accounts.0.refreshes.lock_of(&row);
             let _held = lock.lock().await;
-            let row = accounts.usable_row(&row.owner, &row.id).await?;
-            let row = if accounts.needs_renewal(&row, ahead) {
-                accounts.renew(row).await?
-            } else {
-                row
-            };
-            accounts.unseal(&row).await
+            // Another engine on the same database may be at it: its new tokens will do.
+            loop {
+                let row = accounts.usable_row(&row.owner, &row.id).await?;
+                if !accounts.needs_renewal(&row, ahead) {
+                    return accounts.unseal(&row).await;
+                }
+                if accounts.may_renew(&row).await? {
+                    let row = accounts.renew(row).await?;
+                    return accounts.unseal(&row).await;
+                }
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
         });
         renewal.await.unwrap_or_else(|_| {
             Err(PlatformError::new(
@@ -180,6 +192,16 @@ impl Accounts {
                 ),
             ))
         })
+    }
+
+    async fn may_renew(&self, row: &AccountRow) -> Result<bool, PlatformError> {
+        let now = self.0.clock.now();
+        let begun = self
+            .0
+            .store
+            .begin_renewal(&row.owner, &row.id, now, now + RENEWAL_MS)
+            .await;
+        begun.map_err(|error| PlatformError::new(FailureClass::Unavailable, error.into()))
     }
 
     /// Asks the network for new tokens and stores them. The caller holds the account's lock.
@@ -209,6 +231,9 @@ impl Accounts {
                 Ok(row)
             }
             Err(error) => {
+                if let Err(error) = inner.store.end_renewal(&row.owner, &row.id).await {
+                    tracing::error!(%error, account = %row.id, "the right to renew could not be given back");
+                }
                 if error.class == FailureClass::ReconnectRequired {
                     row.usable = false;
                     let id = row.id.clone();
@@ -253,6 +278,6 @@ fn reconnect(id: &str, why: &str) -> ErrorInfo {
     )
 }
 
-fn millis(duration: std::time::Duration) -> Millis {
+fn millis(duration: Duration) -> Millis {
     Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX / 4)
 }

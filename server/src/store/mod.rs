@@ -8,6 +8,8 @@
 //! - Every call names the team (and mode) whose rows it may touch.
 
 mod model;
+mod open;
+pub mod postgres;
 pub mod sqlite;
 
 use std::collections::BTreeMap;
@@ -15,10 +17,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub(crate) use open::{Opened, open, open_beside};
+
 pub use model::{
-    AccountRow, ApiKeyRow, Attempt, AttemptChange, ConnectRow, CreateOutcome, DataKeyRow, Doubt, EventRow,
-    Idempotency, MediaRow, Millis, NewEvent, NewUpload, Owner, Phase, TargetChange, TargetRow,
-    UploadEdit, UploadFilter, UploadRow, WriteLimit,
+    AccountRow, ApiKeyRow, Attempt, AttemptChange, ConnectRow, CreateOutcome, DataKeyRow, Doubt,
+    EventRow, Idempotency, MediaRow, Millis, NewEvent, NewUpload, Owner, Phase, TargetChange,
+    TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
 
 /// Trouble with the database. Never a wrong argument, never "not found".
@@ -110,23 +114,49 @@ pub trait Store: Send + Sync + 'static {
 
     /// Takes up to `limit` targets in doubt whose next look is due (`reconciling`, no lease, `due_at <= now`): the fence goes up
     /// by one, the lease ends at `lease_until`.
-    async fn claim_looks(&self, now: Millis, lease_until: Millis, limit: u32) -> StoreResult<Vec<TargetRow>>;
+    async fn claim_looks(
+        &self,
+        now: Millis,
+        lease_until: Millis,
+        limit: u32,
+    ) -> StoreResult<Vec<TargetRow>>;
 
     /// Takes up to `limit` published targets whose `sentinel_at` has come; it becomes `lease_until`, so that a holder that dies
     /// is followed by another.
-    async fn claim_sentinels(&self, now: Millis, lease_until: Millis, limit: u32) -> StoreResult<Vec<TargetRow>>;
+    async fn claim_sentinels(
+        &self,
+        now: Millis,
+        lease_until: Millis,
+        limit: u32,
+    ) -> StoreResult<Vec<TargetRow>>;
 
     /// Takes nothing from an account (of any team, in this mode) before `until`; replaces an earlier hold.
-    async fn hold_account(&self, owner: &Owner, account_id: &str, until: Millis) -> StoreResult<()>;
+    async fn hold_account(&self, owner: &Owner, account_id: &str, until: Millis)
+    -> StoreResult<()>;
 
     /// One target, of any team: for a worker that holds it.
-    async fn target(&self, owner: &Owner, upload_id: &str, id: &str) -> StoreResult<Option<TargetRow>>;
+    async fn target(
+        &self,
+        owner: &Owner,
+        upload_id: &str,
+        id: &str,
+    ) -> StoreResult<Option<TargetRow>>;
 
     /// The baseline of an attempt, if it has one and the target has not ended.
-    async fn baseline(&self, owner: &Owner, target_id: &str, number: u32) -> StoreResult<Option<Vec<u8>>>;
+    async fn baseline(
+        &self,
+        owner: &Owner,
+        target_id: &str,
+        number: u32,
+    ) -> StoreResult<Option<Vec<u8>>>;
 
     /// Which of these network ids belong to targets of the account.
-    async fn known_remote_ids(&self, owner: &Owner, account_id: &str, ids: Vec<String>) -> StoreResult<Vec<String>>;
+    async fn known_remote_ids(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        ids: Vec<String>,
+    ) -> StoreResult<Vec<String>>;
 
     /// Targets that are claimed, armed or reconciling and whose lease has ended at `now`, the longest ended first.
     async fn expired(&self, now: Millis, limit: u32) -> StoreResult<Vec<TargetRow>>;
@@ -160,6 +190,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// All accounts, by id.
     async fn accounts(&self, owner: &Owner) -> StoreResult<Vec<AccountRow>>;
+
+    /// Takes the right to renew an account's tokens until `until`, over all engines; false if another has it at `now`.
+    /// [`Store::save_tokens`], [`Store::put_account`] and [`Store::end_renewal`] give it back.
+    async fn begin_renewal(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        now: Millis,
+        until: Millis,
+    ) -> StoreResult<bool>;
+
+    /// Gives the right to renew back without new tokens.
+    async fn end_renewal(&self, owner: &Owner, account_id: &str) -> StoreResult<()>;
 
     /// Stores new tokens if `token_version` is still `expect`; raises it by one.
     async fn save_tokens(&self, row: AccountRow, expect: u64) -> StoreResult<bool>;

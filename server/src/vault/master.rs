@@ -51,6 +51,23 @@ impl MasterKey {
         Self::choose(setting(SETTING), setting(FILE_SETTING), data)
     }
 
+    /// The root key of the settings, where several engines need the same one.
+    ///
+    /// # Errors
+    /// `CONFIG_INVALID` when no setting names a key, or it holds none, or the file is open to other users.
+    pub fn load() -> Result<Self, ErrorInfo> {
+        let setting = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+        match (setting(SETTING), setting(FILE_SETTING)) {
+            (None, None) => Err(config(format!(
+                "with a database server the root key must be set: neither {SETTING} nor {FILE_SETTING} is"
+            ))
+            .with_remedy(format!(
+                "Make one with `openssl rand -base64 32`, keep it safe, and give every engine the same {SETTING}."
+            ))),
+            (text, file) => Self::choose(text, file, Path::new("")),
+        }
+    }
+
     fn choose(text: Option<String>, file: Option<String>, data: &Path) -> Result<Self, ErrorInfo> {
         match (text.map(Zeroizing::new), file) {
             (Some(_), Some(_)) => Err(config(format!(

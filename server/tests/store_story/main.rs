@@ -1,5 +1,7 @@
 //! One story for every store: each rule of `Store` is told on a fresh, empty store and must hold word for word whatever
-//! database is behind it. `sqlite.rs` adds what is peculiar to SQLite: durability, group commit, the file.
+//! database is behind it. `sqlite.rs` adds what is peculiar to SQLite: durability, group commit, the file. `postgres.rs` adds what is
+//! peculiar to PostgreSQL: several nodes, a connection that breaks. Without a PostgreSQL its tests are skipped and say so;
+//! with `MULTI_UPLOAD_FORBID_SKIPS=1` that is a failure.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,24 +10,37 @@
 
 mod doubts;
 mod others;
+mod postgres;
 mod publishing;
 mod rows;
 mod sqlite;
 mod turns;
 mod uploads;
 
-/// One test for each rule, on a fresh SQLite database.
-macro_rules! on_sqlite {
-    ($($module:ident: $($rule:ident),+;)+) => { $($(
-        #[tokio::test]
-        async fn $rule() {
-            let place = sqlite::Place::new();
-            $module::$rule(place.store()).await;
-        }
-    )+)+ };
+/// One test for each rule and each store, on a fresh database.
+macro_rules! rules {
+    ($($module:ident: $($rule:ident),+;)+) => {
+        mod on_sqlite { $($(
+            #[tokio::test]
+            async fn $rule() {
+                let place = crate::sqlite::Place::new();
+                crate::$module::$rule(place.store()).await;
+            }
+        )+)+ }
+        mod on_postgres { $($(
+            #[tokio::test]
+            async fn $rule() {
+                let Some(place) = crate::postgres::Place::new().await else {
+                    return;
+                };
+                crate::$module::$rule(place.store().await).await;
+                place.end().await;
+            }
+        )+)+ }
+    };
 }
 
-on_sqlite! {
+rules! {
     uploads: an_upload_is_read_as_it_was_stored, many_uploads_are_stored_in_one_call, a_call_that_fails_stores_nothing,
         a_repeated_key_gives_the_first_answer, a_key_lives_for_seven_days, nobody_sees_uploads_of_another_owner,
         uploads_are_listed_newest_first_in_pages, a_filter_keeps_what_it_names,
@@ -43,7 +58,14 @@ on_sqlite! {
         a_target_is_read_by_who_holds_it, posts_of_our_own_are_known;
     turns: nothing_is_taken_from_a_held_account, a_hold_does_not_bring_anything_forward, a_write_limit_holds_over_claims,
         a_write_limit_is_of_an_account_on_its_platform, accounts_take_turns, a_clock_that_went_back_keeps_nobody_waiting;
-    others: accounts_are_kept_for_their_owner, tokens_are_saved_by_whoever_read_the_newest, a_connection_is_taken_once,
+    others: accounts_are_kept_for_their_owner, tokens_are_saved_by_whoever_read_the_newest, one_engine_renews_at_a_time, a_connection_is_taken_once,
         a_connection_that_expired_is_not_found, api_keys_are_found_listed_and_revoked, a_data_key_is_added_once,
         files_are_kept_for_their_owner, what_has_lost_its_use_is_forgotten, a_closed_store_refuses;
+}
+
+/// What holds only where one process owns the database.
+#[tokio::test]
+async fn a_sole_owner_ends_every_lease() {
+    let place = sqlite::Place::new();
+    publishing::a_sole_owner_ends_every_lease(place.store()).await;
 }

@@ -38,6 +38,24 @@ pub(crate) async fn accounts_are_kept_for_their_owner(store: Arc<dyn Store>) {
     assert_eq!(store.account(&home(), "pinterest:1").await.unwrap(), None);
 }
 
+pub(crate) async fn one_engine_renews_at_a_time(store: Arc<dyn Store>) {
+    let id = "pinterest:1";
+    store.put_account(account(id)).await.unwrap();
+    let begin = async |now, until| store.begin_renewal(&home(), id, now, until).await.unwrap();
+    assert!(begin(0, 100).await);
+    assert!(!begin(50, 150).await, "another is at it");
+    assert!(begin(100, 200).await, "its time is over: it is dead");
+    assert!(store.save_tokens(account(id), 1).await.unwrap());
+    assert!(begin(110, 210).await, "new tokens give the right back");
+    store.end_renewal(&home(), id).await.unwrap();
+    assert!(begin(120, 220).await);
+    store.put_account(account(id)).await.unwrap();
+    assert!(begin(130, 230).await, "and so does a new connection");
+    for stranger in strangers() {
+        assert!(!store.begin_renewal(&stranger, id, 500, 600).await.unwrap());
+    }
+}
+
 pub(crate) async fn tokens_are_saved_by_whoever_read_the_newest(store: Arc<dyn Store>) {
     store.put_account(account("pinterest:1")).await.unwrap();
     let mut renewed = account("pinterest:1");

@@ -39,7 +39,7 @@ pub(super) async fn put<C: GenericClient>(client: &C, row: &AccountRow) -> Res<(
          scopes = excluded.scopes, usable = excluded.usable, connected_at = excluded.connected_at, \
          access_sealed = excluded.access_sealed, refresh_sealed = excluded.refresh_sealed, \
          access_expires_at = excluded.access_expires_at, refresh_expires_at = excluded.refresh_expires_at, \
-         token_version = greatest(excluded.token_version, accounts.token_version + 1)",
+         token_version = greatest(excluded.token_version, accounts.token_version + 1), renewing_until = NULL",
         &[
             &row.id,
             &row.owner.team,
@@ -90,7 +90,7 @@ pub(super) async fn save_tokens<C: GenericClient>(
     let changed = execute(
         client,
         "UPDATE accounts SET access_sealed = $5, refresh_sealed = $6, access_expires_at = $7, refresh_expires_at = $8, \
-         scopes = $9, usable = $10, token_version = token_version + 1 \
+         scopes = $9, usable = $10, token_version = token_version + 1, renewing_until = NULL \
          WHERE team = $1 AND mode = $2 AND id = $3 AND token_version = $4",
         &[
             &row.owner.team,
@@ -107,6 +107,33 @@ pub(super) async fn save_tokens<C: GenericClient>(
     )
     .await?;
     Ok(changed == 1)
+}
+
+pub(super) async fn begin_renewal<C: GenericClient>(
+    client: &C,
+    owner: &Owner,
+    id: &str,
+    now: Millis,
+    until: Millis,
+) -> Res<bool> {
+    let changed = execute(
+        client,
+        "UPDATE accounts SET renewing_until = $5 WHERE team = $1 AND mode = $2 AND id = $3 \
+         AND (renewing_until IS NULL OR renewing_until <= $4)",
+        &[&owner.team, &owner.mode.as_str(), &id, &now, &until],
+    )
+    .await?;
+    Ok(changed == 1)
+}
+
+pub(super) async fn end_renewal<C: GenericClient>(client: &C, owner: &Owner, id: &str) -> Res<()> {
+    execute(
+        client,
+        "UPDATE accounts SET renewing_until = NULL WHERE team = $1 AND mode = $2 AND id = $3",
+        &[&owner.team, &owner.mode.as_str(), &id],
+    )
+    .await?;
+    Ok(())
 }
 
 pub(super) async fn delete<C: GenericClient>(client: &C, owner: &Owner, id: &str) -> Res<bool> {

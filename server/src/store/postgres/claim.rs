@@ -73,8 +73,12 @@ pub(super) async fn claim(
 ) -> Res<(Vec<TargetRow>, Option<Told>)> {
     let mut client = db.client().await?;
     let tx = begin(&mut client).await?;
+    let forgotten = forget_the_future(&tx, now).await?;
     let mut turns = lock_ready(&tx, now, limit, limits).await?;
     if turns.is_empty() {
+        if forgotten {
+            tx.commit().await?;
+        }
         return Ok((Vec::new(), None));
     }
     count_used(&tx, &mut turns, now).await?;
@@ -112,6 +116,32 @@ pub(super) async fn claim(
     tx.commit().await?;
     let claimed = taken.iter().filter_map(|n| stored.remove(n)).collect();
     Ok((claimed, Some(told)))
+}
+
+/// How far the clocks of nodes may differ. What lies further in the future was written by a clock that has gone back since.
+const AHEAD: Millis = 60_000;
+
+/// Nobody shall wait for turns that a clock which was ahead left behind. True when there were any.
+async fn forget_the_future(tx: &Transaction<'_>, now: Millis) -> Res<bool> {
+    let ahead = rows(
+        tx,
+        "UPDATE pace p SET served_at = NULL, limit_until = NULL FROM (SELECT mode, account_id FROM pace \
+           WHERE served_at > $1 FOR NO KEY UPDATE SKIP LOCKED) a \
+         WHERE p.mode = a.mode AND p.account_id = a.account_id RETURNING p.mode, p.account_id",
+        &[&now.saturating_add(AHEAD)],
+    )
+    .await?;
+    let accounts: Vec<_> = ahead
+        .iter()
+        .map(|row| Account {
+            mode: row.get(0),
+            id: row.get(1),
+        })
+        .collect();
+    if !accounts.is_empty() {
+        pace::refresh_accounts(tx, &accounts).await?;
+    }
+    Ok(!accounts.is_empty())
 }
 
 /// Locks accounts whose turn has come, the longest waiting first.
@@ -166,10 +196,17 @@ async fn count_used(tx: &Transaction<'_>, turns: &mut [Turn], now: Millis) -> Re
            (SELECT count(*) FROM targets t WHERE t.mode = x.mode AND t.account_id = x.account_id \
               AND t.phase IN (2, 3) AND t.phase = 2), \
            ARRAY(SELECT a.opened_at FROM attempts a WHERE a.mode = x.mode AND a.account_id = x.account_id \
-              AND a.opened_at > x.since ORDER BY a.opened_at DESC LIMIT x.count) \
+              AND a.opened_at > x.since AND a.opened_at <= $6 ORDER BY a.opened_at DESC LIMIT x.count) \
          FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[]) \
            AS x (place, mode, account_id, since, count)",
-        &[&places, &modes, &ids, &since, &counts],
+        &[
+            &places,
+            &modes,
+            &ids,
+            &since,
+            &counts,
+            &now.saturating_add(AHEAD),
+        ],
     )
     .await?;
     for row in &used {

@@ -198,7 +198,7 @@ async fn insert(tx: &Transaction<'_>, new: &[&NewUpload]) -> Res<(Vec<UploadRow>
     pace::lock(tx, &locks).await?;
     let numbers: Vec<i64> = rows(
         tx,
-        "SELECT nextval('upload_numbers') FROM generate_series(1, $1)",
+        "SELECT nextval('upload_numbers') FROM generate_series(1, $1::bigint)",
         &[&(new.len() as i64)],
     )
     .await?

@@ -349,6 +349,22 @@ impl Store for PgStore {
         Ok(accounts::list(&client, owner).await?)
     }
 
+    async fn begin_renewal(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        now: Millis,
+        until: Millis,
+    ) -> StoreResult<bool> {
+        let client = self.db.client().await?;
+        Ok(accounts::begin_renewal(&client, owner, account_id, now, until).await?)
+    }
+
+    async fn end_renewal(&self, owner: &Owner, account_id: &str) -> StoreResult<()> {
+        let client = self.db.client().await?;
+        Ok(accounts::end_renewal(&client, owner, account_id).await?)
+    }
+
     async fn save_tokens(&self, row: AccountRow, expect: u64) -> StoreResult<bool> {
         let client = self.db.client().await?;
         Ok(accounts::save_tokens(&client, &row, expect).await?)

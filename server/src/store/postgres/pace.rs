@@ -110,6 +110,9 @@ pub(super) async fn lock_uploads(tx: &Transaction<'_>, numbers: &BTreeSet<i64>) 
 }
 
 /// Looks at the lanes that were touched again, and at those where a twin of a touched target waits.
+///
+/// At the front of a queue 1,000 are looked at, at most. When all of them have a twin under way the lane waits until that is over: a
+/// bound on the cost, met by posts without texts only.
 const REFRESH_LANES: &str = "WITH touched AS ( \
        SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS l (mode, account_id, board) \
        UNION \
@@ -119,9 +122,10 @@ const REFRESH_LANES: &str = "WITH touched AS ( \
          AND t.phase IN (1, 5)) \
      INSERT INTO lanes (mode, account_id, board, head_due, busy) \
      SELECT l.mode, l.account_id, l.board, \
-       (SELECT t.due_at FROM targets t WHERE t.mode = l.mode AND t.account_id = l.account_id AND t.board = l.board \
-          AND t.phase IN (1, 5) AND NOT EXISTS (SELECT 1 FROM targets w WHERE w.mode = t.mode \
-            AND w.account_id = t.account_id AND w.fingerprint = t.fingerprint AND w.phase IN (2, 3, 4)) \
+       (SELECT t.due_at FROM (SELECT * FROM targets t WHERE t.mode = l.mode AND t.account_id = l.account_id \
+            AND t.board = l.board AND t.phase IN (1, 5) ORDER BY t.due_at, t.n LIMIT 1000) t \
+        WHERE NOT EXISTS (SELECT 1 FROM targets w WHERE w.mode = t.mode AND w.account_id = t.account_id \
+            AND w.fingerprint = t.fingerprint AND w.phase IN (2, 3, 4)) \
         ORDER BY t.due_at, t.n LIMIT 1), \
        EXISTS (SELECT 1 FROM targets t WHERE t.mode = l.mode AND t.account_id = l.account_id AND t.board = l.board \
           AND t.phase IN (2, 3)) \

@@ -40,7 +40,7 @@ pub(super) fn put(conn: &Connection, row: &AccountRow) -> StoreResult<()> {
          usable = excluded.usable, connected_at = excluded.connected_at, access_sealed = excluded.access_sealed, \
          refresh_sealed = excluded.refresh_sealed, access_expires_at = excluded.access_expires_at, \
          refresh_expires_at = excluded.refresh_expires_at, \
-         token_version = max(excluded.token_version, accounts.token_version + 1)",
+         token_version = max(excluded.token_version, accounts.token_version + 1), renewing_until = NULL",
     )?
     .execute(params![
         row.id,
@@ -84,8 +84,8 @@ pub(super) fn save_tokens(conn: &Connection, row: &AccountRow, expect: u64) -> S
     let changed = conn
         .prepare_cached(
             "UPDATE accounts SET access_sealed = ?5, refresh_sealed = ?6, access_expires_at = ?7, \
-             refresh_expires_at = ?8, scopes = ?9, usable = ?10, token_version = token_version + 1 \
-             WHERE team = ?1 AND mode = ?2 AND id = ?3 AND token_version = ?4",
+             refresh_expires_at = ?8, scopes = ?9, usable = ?10, token_version = token_version + 1, \
+             renewing_until = NULL WHERE team = ?1 AND mode = ?2 AND id = ?3 AND token_version = ?4",
         )?
         .execute(params![
             row.owner.team,
@@ -100,6 +100,30 @@ pub(super) fn save_tokens(conn: &Connection, row: &AccountRow, expect: u64) -> S
             row.usable,
         ])?;
     Ok(changed == 1)
+}
+
+pub(super) fn begin_renewal(
+    conn: &Connection,
+    owner: &Owner,
+    id: &str,
+    now: Millis,
+    until: Millis,
+) -> StoreResult<bool> {
+    let changed = conn
+        .prepare_cached(
+            "UPDATE accounts SET renewing_until = ?5 WHERE team = ?1 AND mode = ?2 AND id = ?3 \
+             AND (renewing_until IS NULL OR renewing_until <= ?4)",
+        )?
+        .execute(params![owner.team, owner.mode.as_str(), id, now, until])?;
+    Ok(changed == 1)
+}
+
+pub(super) fn end_renewal(conn: &Connection, owner: &Owner, id: &str) -> StoreResult<()> {
+    conn.prepare_cached(
+        "UPDATE accounts SET renewing_until = NULL WHERE team = ?1 AND mode = ?2 AND id = ?3",
+    )?
+    .execute(params![owner.team, owner.mode.as_str(), id])?;
+    Ok(())
 }
 
 pub(super) fn delete(conn: &Connection, owner: &Owner, id: &str) -> StoreResult<bool> {

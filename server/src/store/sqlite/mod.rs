@@ -302,6 +302,26 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn begin_renewal(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        now: Millis,
+        until: Millis,
+    ) -> StoreResult<bool> {
+        let (owner, id) = (owner.clone(), account_id.to_owned());
+        self.writer
+            .run(move |tx| accounts::begin_renewal(tx.conn, &owner, &id, now, until))
+            .await
+    }
+
+    async fn end_renewal(&self, owner: &Owner, account_id: &str) -> StoreResult<()> {
+        let (owner, id) = (owner.clone(), account_id.to_owned());
+        self.writer
+            .run(move |tx| accounts::end_renewal(tx.conn, &owner, &id))
+            .await
+    }
+
     async fn save_tokens(&self, row: AccountRow, expect: u64) -> StoreResult<bool> {
         self.writer
             .run(move |tx| accounts::save_tokens(tx.conn, &row, expect))

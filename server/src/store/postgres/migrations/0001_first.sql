@@ -70,7 +70,7 @@ CREATE INDEX targets_queue ON targets (mode, account_id, board, due_at, n) WHERE
 -- At most one target of a lane may send (claimed, armed).
 CREATE UNIQUE INDEX targets_sending ON targets (mode, account_id, board) WHERE phase IN (2, 3);
 -- Contents that a look could not tell apart: those that wait, and the one that is under way or in doubt.
-CREATE INDEX targets_twins_waiting ON targets (mode, account_id, fingerprint) WHERE phase IN (1, 5);
+CREATE INDEX targets_twins_waiting ON targets (mode, account_id, fingerprint, board) WHERE phase IN (1, 5);
 CREATE UNIQUE INDEX targets_twins_under_way ON targets (mode, account_id, fingerprint) WHERE phase IN (2, 3, 4);
 CREATE INDEX targets_by_lease ON targets (lease_until) WHERE phase IN (2, 3, 4) AND lease_until IS NOT NULL;
 -- Doubts by their next look, second looks for a duplicate by their time.
@@ -95,6 +95,7 @@ CREATE TABLE pace (
     PRIMARY KEY (mode, account_id)
 ) WITH (fillfactor = 50);
 CREATE INDEX pace_by_next ON pace (next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX pace_by_served ON pace (served_at);
 
 -- A lane is a board of an account (or the account, where a network has no boards): its posts go out one after the other.
 -- The row says when the lane can go on, so that finding work costs the same however long the queues are.
@@ -167,6 +168,8 @@ CREATE TABLE accounts (
     access_expires_at  bigint  NOT NULL,
     refresh_expires_at bigint,
     token_version      bigint  NOT NULL,
+    -- End of an engine's right to renew the tokens.
+    renewing_until     bigint,
     PRIMARY KEY (team, mode, id)
 );
 

@@ -167,6 +167,8 @@ CREATE TABLE accounts (
     access_expires_at  INTEGER NOT NULL,
     refresh_expires_at INTEGER,
     token_version      INTEGER NOT NULL,
+    -- End of an engine's right to renew the tokens.
+    renewing_until     INTEGER,
     PRIMARY KEY (team, mode, id)
 ) STRICT, WITHOUT ROWID;
 
