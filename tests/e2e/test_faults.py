@@ -1,4 +1,8 @@
-"""What goes wrong at the network's side: nothing is lost, nothing is posted twice."""
+"""What goes wrong at the network's side: nothing is lost, nothing is posted twice.
+
+Where a person is asked, the board could not be read before the pin was sent. Each such test has a
+board of its own: what is known about a board is kept for some minutes.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,14 @@ import pytest
 from support import Service, fault, in_seconds, moment, waits_for
 
 PINS = ("POST", "/v5/pins")
+# Not the documented answer, and the account rests for a second.
+UNKNOWN_LIMIT = {
+    "when": "before",
+    "status": 429,
+    "headers": {"x-ratelimit-reset": "1"},
+    "body": {"message": "slow down"},
+}
+UNREADABLE = fault("GET", "/v5/boards/*/pins", count=0, status=500)
 
 
 def events(service: Service, upload: dict[str, Any]) -> list[str]:
@@ -28,11 +40,12 @@ def publish(service: Service, title: str, board: int = 0) -> dict[str, Any]:
     return upload
 
 
-def unclear(service: Service, title: str, when: str) -> dict[str, Any]:
-    """An upload whose answer from the network was lost."""
-    service.sandbox.faults(fault(*PINS, when=when, body_contains=title, cut={}))
-    upload = publish(service, title)
-    assert service.sandbox.struck() == [1]
+def unclear(service: Service, board: int, title: str, when: str) -> dict[str, Any]:
+    """An upload whose answer was lost, on a board that could not be read before."""
+    service.sandbox.faults(fault(*PINS, when=when, body_contains=title, cut={}), UNREADABLE)
+    upload = publish(service, title, board)
+    assert service.sandbox.struck()[0] == 1
+    assert service.sandbox.struck()[1] > 0
     assert upload["status"] == "publishing"
     [target] = upload["targets"]
     assert target["status"] == "needs_review"
@@ -96,7 +109,7 @@ def test_a_limit_is_waited_for(service: Service) -> None:
 
 
 def test_an_answer_lost_behind_the_commit_is_for_a_person(service: Service) -> None:
-    upload = unclear(service, "Lost behind", "after")
+    upload = unclear(service, 20, "Lost behind", "after")
     [pin] = service.sandbox.titled("Lost behind")
     done = resolve(service, upload, resolution="published", remote_id=pin["id"])
     assert done["status"] == "published"
@@ -106,7 +119,7 @@ def test_an_answer_lost_behind_the_commit_is_for_a_person(service: Service) -> N
 
 
 def test_an_answer_lost_ahead_of_the_commit_looks_the_same(service: Service) -> None:
-    upload = unclear(service, "Lost ahead", "before")
+    upload = unclear(service, 21, "Lost ahead", "before")
     assert service.sandbox.titled("Lost ahead") == []
     again = resolve(service, upload, resolution="resend")
     [done] = service.api.wait([again])
@@ -116,7 +129,7 @@ def test_an_answer_lost_ahead_of_the_commit_looks_the_same(service: Service) -> 
 
 
 def test_a_person_may_leave_it(service: Service) -> None:
-    upload = unclear(service, "Left alone", "before")
+    upload = unclear(service, 22, "Left alone", "before")
     done = resolve(service, upload, resolution="abandon")
     assert done["status"] == "failed"
     assert done["targets"][0]["error"]["code"] == "OUTCOME_UNKNOWN"
@@ -127,7 +140,7 @@ def test_a_person_may_leave_it(service: Service) -> None:
 
 
 def test_wrong_answers_of_a_person(service: Service) -> None:
-    upload = unclear(service, "Wrong answer", "after")
+    upload = unclear(service, 23, "Wrong answer", "after")
     path = f"/v1/uploads/{upload['id']}/resolve"
     for answer, pointer in (
         ({"resolution": "published"}, "/remote_id"),
@@ -147,27 +160,27 @@ def test_wrong_answers_of_a_person(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("title", "action"),
+    ("board", "title", "action"),
     [
-        ("Fails behind", {"when": "after", "status": 500}),
-        ("Gateway behind", {"when": "after", "gateway_page": 504}),
-        ("Cut in the head", {"when": "after", "cut": {"at_byte": 9}}),
-        ("Cut in the body", {"when": "after", "cut": {"after_bytes": 5}}),
-        ("Redirected", {"when": "before", "redirect": "/v5/pins"}),
-        ("No id", {"when": "after", "id": "missing"}),
-        ("Other limit", {"when": "before", "status": 429, "body": {"message": "slow down"}}),
+        (10, "Fails behind", {"when": "after", "status": 500}),
+        (11, "Gateway behind", {"when": "after", "gateway_page": 504}),
+        (12, "Cut in the head", {"when": "after", "cut": {"at_byte": 9}}),
+        (13, "Cut in the body", {"when": "after", "cut": {"after_bytes": 5}}),
+        (14, "Redirected", {"when": "before", "redirect": "/v5/pins"}),
+        (15, "No id", {"when": "after", "id": "missing"}),
+        (16, "Other limit", UNKNOWN_LIMIT),
     ],
 )
 def test_no_unclear_answer_is_followed_by_a_second_request(
-    service: Service, title: str, action: dict[str, Any]
+    service: Service, board: int, title: str, action: dict[str, Any]
 ) -> None:
     before = service.sandbox.count("POST /v5/pins")
-    service.sandbox.faults(fault(*PINS, body_contains=title, **action))
-    upload = publish(service, title)
+    service.sandbox.faults(fault(*PINS, body_contains=title, **action), UNREADABLE)
+    upload = publish(service, title, board)
     [target] = upload["targets"]
     assert target["status"] == "needs_review", target
     assert target["error"]["code"] == "OUTCOME_UNKNOWN"
-    assert service.sandbox.struck() == [1]
+    assert service.sandbox.struck()[0] == 1
     assert service.sandbox.count("POST /v5/pins") == before + 1
     assert len(service.sandbox.titled(title)) == (action["when"] == "after")
 
@@ -202,7 +215,7 @@ def test_an_expired_token_is_renewed_and_the_pin_made_once(service: Service) -> 
 
 
 def test_a_late_upload_is_missed_not_sent(service: Service) -> None:
-    service.sandbox.faults(fault(*PINS, body_contains="Too late", count=0, **limit(30)))
+    service.sandbox.faults(fault(*PINS, body_contains="Too late", count=0, **limit(2)))
     fields = service.pin("Too late", late={"send_within": "1s"}, scheduled_at=in_seconds(0.1))
     [upload] = service.api.wait([service.api.create(**fields)])
     assert upload["status"] == "missed"
