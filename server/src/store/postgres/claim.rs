@@ -13,6 +13,10 @@ use super::pace::{self, Account, Touched};
 use super::trouble::Res;
 use crate::store::{Millis, TargetRow, WriteLimit};
 
+/// How often one claim asks for accounts. When many have used their write limit a pass finds those only; they are out of the
+/// way for the next, and what is left is left for the next claim.
+const PASSES: u32 = 16;
+
 /// The first moment at which anything is to be done.
 const NEXT: &str = "SELECT least( \
        (SELECT next_at FROM pace WHERE next_at IS NOT NULL ORDER BY next_at LIMIT 1), \
@@ -73,18 +77,16 @@ pub(super) async fn claim(
 ) -> Res<(Vec<TargetRow>, Option<Told>)> {
     let mut client = db.client().await?;
     let tx = begin(&mut client).await?;
-    let forgotten = forget_the_future(&tx, now).await?;
-    let mut turns = lock_ready(&tx, now, limit, limits).await?;
-    if turns.is_empty() {
-        if forgotten {
-            tx.commit().await?;
-        }
-        return Ok((Vec::new(), None));
-    }
-    count_used(&tx, &mut turns, now).await?;
+    let mut changed = forget_the_future(&tx, now).await?;
     let mut taken: Vec<i64> = Vec::new();
-    loop {
+    for _ in 0..PASSES {
         let left = limit.saturating_sub(u32::try_from(taken.len()).unwrap_or(u32::MAX));
+        let mut turns = lock_ready(&tx, now, left, limits).await?;
+        if turns.is_empty() {
+            break;
+        }
+        changed = true;
+        count_used(&tx, &mut turns, now).await?;
         let (picked, passed_by) = pick(&tx, &mut turns, now, left).await?;
         take(&tx, &picked, lease_until).await?;
         served(&tx, &mut turns, now).await?;
@@ -93,21 +95,26 @@ pub(super) async fn claim(
             touched.add(&turns[head.turn].account, &head.board, &head.fingerprint);
         }
         pace::refresh(&tx, &touched).await?;
+        // Those that gave nothing too: they have to wait for their write limit.
+        pace::refresh_accounts(&tx, turns.iter().map(|turn| &turn.account)).await?;
         taken.extend(picked.iter().map(|head| head.n));
-        // Of two that a look could not tell apart only one was taken; their lanes may have others.
-        if passed_by == 0 {
+        // Once every account was asked, only those passed by may give more.
+        if turns.len() < left as usize && passed_by == 0 {
             break;
         }
     }
-    // Those that gave nothing too: their write limit may be used.
-    pace::refresh_accounts(&tx, turns.iter().map(|turn| &turn.account)).await?;
     if taken.is_empty() {
-        tx.commit().await?;
+        if changed {
+            tx.commit().await?;
+        }
         return Ok((Vec::new(), None));
     }
-    let mut stored = read(&tx, &taken).await?;
+    // Only now, and all at once, in the order that everybody keeps. Until then the locks of the accounts are enough:
+    // nobody else moves what waits in their lanes.
     let uploads: BTreeSet<_> = taken.iter().map(|n| n / POSITIONS).collect();
+    pace::lock_uploads(&tx, &uploads).await?;
     let uploads: Vec<_> = uploads.into_iter().map(|n| (n, now)).collect();
+    let mut stored = read(&tx, &taken).await?;
     let told = Told {
         change: Some(pace::renew(&tx, &uploads).await?),
         wake: false,
@@ -285,8 +292,6 @@ async fn pick(
 }
 
 async fn take(tx: &Transaction<'_>, picked: &[Head], lease_until: Millis) -> Res<()> {
-    let uploads: BTreeSet<_> = picked.iter().map(|head| head.n / POSITIONS).collect();
-    pace::lock_uploads(tx, &uploads).await?;
     let numbers: Vec<_> = picked.iter().map(|head| head.n).collect();
     execute(
         tx,
