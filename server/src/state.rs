@@ -65,7 +65,10 @@ impl Platforms {
             count: rate.count,
             per_ms: Millis::try_from(rate.per.as_millis()).unwrap_or(Millis::MAX / 4),
         };
-        self.0.iter().map(|(name, platform)| ((*name).to_owned(), limit(platform.limits().writes))).collect()
+        self.0
+            .iter()
+            .map(|(name, platform)| ((*name).to_owned(), limit(platform.limits().writes)))
+            .collect()
     }
 
     /// The network of a name.
