@@ -203,7 +203,9 @@ fn route(name: &'static str, args: Value) -> Result<Route, Error> {
                 &args.rest(),
             )?));
         }
-        "accounts.start_connection" => return Ok(Route::Fetch(accounts::start_connection(&args.rest())?)),
+        "accounts.start_connection" => {
+            return Ok(Route::Fetch(accounts::start_connection(&args.rest())?));
+        }
         "api_keys.create" => return Ok(Route::Fetch(keys::create(&args.rest())?)),
 
         "uploads.create_many" => {

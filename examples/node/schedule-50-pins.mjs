@@ -16,8 +16,10 @@ const SPREAD_MS = 5_000;
 const real = process.argv.includes("--real");
 const images = join(dirname(fileURLToPath(import.meta.url)), "..", "images");
 
-// What goes wrong at Pinterest's side during the demo; the service has to cope with it.
+// What goes wrong at Pinterest's side during the demo; the service has to cope with it. Its lists come in pages of 25,
+// so that the 31 boards need two.
 const faults = {
+  switches: { longest_page: 25 },
   faults: [
     { match: { method: "POST", path: "/v5/oauth/token" }, action: { status: 500 } },
     { match: { method: "GET", path: "/v5/boards", nth: 1 }, action: { cut: {} } },

@@ -26,7 +26,9 @@ FIRST_IN = timedelta(seconds=2)
 SPREAD = timedelta(seconds=5)
 IMAGES = Path(__file__).parents[1] / "images"
 
-# What goes wrong at the sandbox during the demo; the engine has to cope with it.
+# What goes wrong at the sandbox during the demo; the engine has to cope with it. Its lists come in
+# pages of 25, so that the 31 boards need two.
+SWITCHES = {"longest_page": 25}
 FAULTS = [
     {"match": {"method": "POST", "path": "/v5/oauth/token"}, "action": {"status": 500}},
     {"match": {"method": "GET", "path": "/v5/boards"}, "action": {"cut": {}}},
@@ -48,7 +50,7 @@ def main() -> int:
             return schedule(client)
     folder = tempfile.TemporaryDirectory(prefix="multi-upload-demo-")
     with folder as data, Client.local(data, sandbox=True) as client:
-        sandbox(client, "faults", {"faults": FAULTS})
+        sandbox(client, "faults", {"faults": FAULTS, "switches": SWITCHES})
         return schedule(client)
 
 

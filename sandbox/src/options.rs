@@ -93,6 +93,8 @@ pub struct Switches {
     pub list_delay_ms: u64,
     /// What lists of pins and boards answer.
     pub lists: Lists,
+    /// Lists of boards and pins never give more at once, whatever `page_size` asks for; 250 by default.
+    pub longest_page: usize,
     /// Milliseconds between the upload of a video and the end of its processing; 1,000 by default.
     pub media_processing_ms: u64,
     /// How the processing of a video ends.
@@ -108,6 +110,7 @@ impl Default for Switches {
             refresh: Rotation::default(),
             list_delay_ms: 0,
             lists: Lists::default(),
+            longest_page: 250,
             media_processing_ms: 1_000,
             media_outcome: MediaOutcome::default(),
             clock_skew_ms: 0,

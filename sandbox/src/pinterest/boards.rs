@@ -56,7 +56,7 @@ pub(crate) fn list(
     caller: &Caller,
     call: &Call,
 ) -> Result<Answer, ApiError> {
-    let page = Page::parse(&call.query)?;
+    let page = Page::parse(&call.query)?.at_most(state.switches.longest_page);
     let wanted: &[Privacy] = match call.query("privacy") {
         None | Some("ALL") => &[Privacy::Public, Privacy::Protected, Privacy::Secret],
         Some("PUBLIC") => &[Privacy::Public],

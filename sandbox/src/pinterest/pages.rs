@@ -57,6 +57,12 @@ impl Page {
         Ok(page)
     }
 
+    /// The same page, but no longer than the switch allows.
+    pub(crate) fn at_most(mut self, longest: usize) -> Self {
+        self.size = self.size.min(longest.max(1));
+        self
+    }
+
     /// The page of `items`, given with their places, shown by `show`.
     pub(crate) fn of<T>(
         self,

@@ -138,7 +138,7 @@ fn page(
     call: &Call,
     keep: impl Fn(&Pin) -> bool,
 ) -> Result<Answer, ApiError> {
-    let page = Page::parse(&call.query)?;
+    let page = Page::parse(&call.query)?.at_most(state.switches.longest_page);
     let kinds = call
         .query("creative_types")
         .map(|kinds| kinds.split(',').collect::<Vec<_>>());

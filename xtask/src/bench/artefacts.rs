@@ -55,6 +55,7 @@ pub(super) fn build(profile: Profile) -> Result<PathBuf, String> {
 /// The things that are measured.
 pub(super) struct Artefacts {
     folder: PathBuf,
+    python: PathBuf,
     stage: TempDir,
 }
 
@@ -65,6 +66,7 @@ impl Artefacts {
             TempDir::with_prefix("multi-upload-bench-").map_err(|error| error.to_string())?;
         let artefacts = Self {
             folder: folder.to_path_buf(),
+            python: interpreter()?,
             stage,
         };
         let python = artefacts.python_path().join("multi_upload");
@@ -105,8 +107,7 @@ impl Artefacts {
 
     /// Python with a program; the package can be imported.
     pub(super) fn python(&self, program: &str) -> Command {
-        let python = std::env::var_os("PYTHON").unwrap_or_else(|| OsString::from("python3"));
-        let mut command = Command::new(python);
+        let mut command = Command::new(&self.python);
         command
             .args(["-c", program])
             .env("PYTHONPATH", self.python_path());
@@ -142,6 +143,18 @@ impl Artefacts {
             .find(|path| path.exists());
         found.unwrap_or_else(|| self.folder.join(&names[0]))
     }
+}
+
+/// The interpreter itself: what is found by its name may be a script that looks for one, at five times its cost.
+fn interpreter() -> Result<PathBuf, String> {
+    let name = std::env::var_os("PYTHON").unwrap_or_else(|| OsString::from("python3"));
+    let output = Command::new(&name)
+        .args(["-c", "import sys; print(sys.executable)"])
+        .output()
+        .map_err(|error| format!("{} did not start: {error}", name.to_string_lossy()))?;
+    Ok(PathBuf::from(
+        String::from_utf8_lossy(&output.stdout).trim(),
+    ))
 }
 
 /// The project's files below a folder with these endings.
