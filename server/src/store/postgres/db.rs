@@ -26,9 +26,11 @@ const RUNS: u32 = 5;
 ///
 /// - An answer means that the change survives a power loss, whatever the database's default is (a stronger one stays).
 /// - A node that dies in the middle of a transaction must not keep its locks for long.
+/// - Every statement is short: compiling one would take longer than running it.
 const SESSION: &str = "SELECT set_config('synchronous_commit', 'on', false) \
        WHERE current_setting('synchronous_commit') IN ('off', 'local'); \
      SET idle_in_transaction_session_timeout = 60000; \
+     SET jit = off; \
      SET client_min_messages = warning";
 
 /// Parameters of a statement.
