@@ -4,7 +4,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use multi_upload_platforms::Rate;
+use multi_upload_platforms::{FailureClass, PlatformError, Rate};
+use multi_upload_wire::{ErrorCode, ErrorInfo};
 
 use super::looks::Ids;
 use crate::store::{Millis, TargetRow};
@@ -81,5 +82,28 @@ impl Baselines {
             looks.push_back(now);
         }
         allowed
+    }
+}
+
+/// The looks of an account are spent. Ours is the share, not the network's limit: what is due is sent
+/// meanwhile, so this must not read as a limit that holds the account.
+pub(crate) fn looks_spent() -> PlatformError {
+    PlatformError::new(
+        FailureClass::Unavailable,
+        ErrorInfo::new(
+            ErrorCode::PlatformRateLimited,
+            "the share of the read limit for looks is used up",
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::machine::{Happened, Seen, hold};
+    use super::*;
+
+    #[test]
+    fn spent_looks_do_not_hold_the_account() {
+        assert_eq!(hold(&Happened::Looked(Seen::Failed(looks_spent()))), None);
     }
 }

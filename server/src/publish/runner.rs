@@ -8,7 +8,7 @@ use multi_upload_wire::{ErrorCode, ErrorInfo};
 use rand::RngExt as _;
 use tokio_util::sync::CancellationToken;
 
-use super::baselines::Baselines;
+use super::baselines::{Baselines, looks_spent};
 use super::looks::{Ids, evaluate, since};
 use super::machine::{Happened, Rules, SEND_WINDOW_MS, Seen, hold, step};
 use crate::state::App;
@@ -194,11 +194,7 @@ impl Worker<'_> {
             .baselines
             .may_look(target, platform.limits().looks, begun_at)
         {
-            let info = ErrorInfo::new(
-                ErrorCode::PlatformRateLimited,
-                "the share of the read limit for looks is used up",
-            );
-            return Err(PlatformError::new(FailureClass::RateLimited, info));
+            return Err(looks_spent());
         }
         let token = self
             .app

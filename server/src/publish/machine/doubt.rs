@@ -199,6 +199,10 @@ impl Mover<'_> {
         }
         let mut row = self.end(Phase::Waiting);
         row.due_at = self.now;
+        // No question is open any more; what caused it stays the reason for a wait that may follow.
+        let mut reason = ErrorInfo::new(ErrorCode::PlatformUnavailable, doubt.cause.detail.clone());
+        reason.platform.clone_from(&doubt.cause.platform);
+        row.error = Some(self.about(reason));
         let data =
             json!({"attempt": self.target.attempts, "looks": doubt.looks, "clear": doubt.clear});
         let mut change = self.change(

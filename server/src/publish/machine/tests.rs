@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use multi_upload_platforms::Content;
-use multi_upload_wire::Mode;
+use multi_upload_wire::{Mode, Outcome};
 
 use super::sending::SEND_WINDOW_MS;
 use super::*;
@@ -423,6 +423,8 @@ fn nothing_is_sent_again_before_three_conclusive_looks_after_the_quiet_period() 
                     outcome: "absent"
                 })
             );
+            let reason = change.row.error.expect("a reason");
+            assert_eq!(reason.outcome, Outcome::None, "nobody is asked any more");
             break;
         }
         assert_eq!(
