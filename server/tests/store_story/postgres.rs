@@ -161,6 +161,35 @@ async fn the_change_feed_never_passes_what_is_not_committed_yet() {
     place.end().await;
 }
 
+/// The same without luck: another node has its place and is about to commit.
+#[tokio::test]
+async fn a_later_place_in_the_feed_waits_for_an_earlier_one() {
+    let Some(place) = Place::new().await else {
+        return;
+    };
+    let store = Arc::new(place.open().await);
+    let other = place.client().await;
+    other
+        .batch_execute("BEGIN; UPDATE counters SET change_seq = change_seq + 1")
+        .await
+        .unwrap();
+    let later = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { stored(&*store, upload(1, 100, &LANE)).await }
+    });
+    let waiting = "SELECT count(*) FROM pg_stat_activity \
+         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    timeout(LONG, async { while place.sql(waiting).await != "1" {} })
+        .await
+        .expect("it waits for the row of the counter");
+    assert!(!later.is_finished());
+    assert!(store.changes(&home(), 0, 10).await.unwrap().is_empty());
+    assert_eq!(store.last_change().await.unwrap(), 0);
+    other.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(later.await.unwrap().change_seq, 2);
+    place.end().await;
+}
+
 #[tokio::test]
 async fn nodes_that_start_at_once_make_one_schema() {
     let Some(place) = Place::new().await else {

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use multi_upload_server::store::Store;
 use multi_upload_server::store::postgres::PgStore;
-use tokio_postgres::{NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use url::Url;
 
 /// Where the tests may make databases.
@@ -161,6 +161,13 @@ impl Place {
     /// Runs one statement beside the store; gives the first value, as text.
     pub(crate) async fn sql(&self, sql: &str) -> String {
         run(&self.url, sql).await
+    }
+
+    /// A connection beside the store, for a transaction that stays open.
+    pub(crate) async fn client(&self) -> Client {
+        let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
     }
 
     /// Removes the database, whoever is still connected.
