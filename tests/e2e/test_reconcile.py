@@ -248,7 +248,10 @@ def test_a_spam_block_stops_the_account_and_no_other(two: tuple[Service, dict[st
     theirs = [service.api.create(**service.pin(f"Theirs {n}", **friend)) for n in (1, 2, 3)]
     assert {u["status"] for u in service.api.wait(theirs)} == {"published"}
     # The blocked one is proven absent meanwhile; it is due, and waits like the others.
-    service.api.wait([blocked], lambda _: "target.absent" in kinds(service, blocked))
+    [waiting] = service.api.wait([blocked], lambda _: "target.absent" in kinds(service, blocked))
+    [target] = waiting["targets"]
+    assert target["status"] == "waiting"
+    assert (target["error"]["platform"]["code"], target["error"]["outcome"]) == ("9", "none")
     last = service.api.create(**service.pin("Theirs 4", **friend))
     assert service.api.wait([last])[0]["status"] == "published"
 
