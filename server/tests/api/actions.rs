@@ -154,6 +154,7 @@ async fn what_was_canceled_or_refused_can_be_tried_again() {
 }
 
 /// Uploads whose commit call got no answer: they stop at `needs_review`.
+/// On a board that no other upload of the test used: its pins must not be known from before.
 async fn in_review(service: &Service, account: &str, board: &str, title: &str) -> String {
     service.sandbox.set_faults(script(&json!([
         {"match": {"method": "POST", "path": "/v5/pins"}, "action": {"cut": {}}},
@@ -227,7 +228,7 @@ async fn a_person_answers_what_the_machine_cannot_know() {
         .await;
     assert_problem(&reply, 409, "STATE_CONFLICT");
 
-    let second = in_review(&service, &account, &board, "Two").await;
+    let second = in_review(&service, &account, "549755885175000002", "Two").await;
     let reply = service
         .post(
             &format!("/v1/uploads/{second}/resolve"),
@@ -245,7 +246,7 @@ async fn a_person_answers_what_the_machine_cannot_know() {
         .collect();
     assert_eq!(titles, ["Two"]);
 
-    let third = in_review(&service, &account, &board, "Three").await;
+    let third = in_review(&service, &account, "549755885175000003", "Three").await;
     let path = format!("/v1/uploads/{third}");
     let reply = service
         .post(

@@ -54,7 +54,10 @@ impl Mover<'_> {
         row.phase = Phase::Reconciling;
         row.lease_until = None;
         row.due_at = waits::next_look(attempt.armed_at, quiet_until, 0, self.now);
-        row.error = Some(self.about(cause.clone()));
+        let looking = cause.clone().with_remedy(
+            "Nothing to do: the service looks for it and sends again only what is proven absent.",
+        );
+        row.error = Some(self.about(looking));
         row.attempt = Some(attempt);
         let data = json!({"attempt": self.target.attempts, "cause": cause.code, "quiet_until": time(quiet_until)});
         self.change(

@@ -439,6 +439,19 @@ fn nothing_is_sent_again_before_three_conclusive_looks_after_the_quiet_period() 
 }
 
 #[test]
+fn a_person_is_asked_when_attempt_after_attempt_has_no_effect() {
+    for (attempts, phase) in [(4, Phase::Waiting), (5, Phase::NeedsReview)] {
+        let mut row = in_doubt();
+        row.attempts = attempts;
+        for _ in 0..3 {
+            let at = row.due_at.max(NOW + QUIET);
+            row = look(&row, nothing(true, at), at).row;
+        }
+        assert_eq!(row.phase, phase, "after {attempts} attempts");
+    }
+}
+
+#[test]
 fn looks_that_cannot_tell_never_lead_to_another_attempt() {
     let mut row = in_doubt();
     for _ in 0..100 {
