@@ -19,21 +19,20 @@ from multi_upload import _errors, _models
 posix = pytest.mark.skipif(os.name != "posix", reason="fork and signals are those of POSIX")
 
 
+# Where the tests run in the background Ctrl-C is ignored, and children inherit that.
+LISTEN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
 def start(script: str, *args: str) -> subprocess.Popen[str]:
     command = [
         sys.executable,
         "-W",
         "ignore::DeprecationWarning",
         "-c",
-        textwrap.dedent(script),
+        LISTEN + textwrap.dedent(script),
         *args,
     ]
-    # Where the tests run in the background Ctrl-C is ignored, and children inherit that.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def run(script: str, *args: str) -> str:

@@ -83,11 +83,8 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
             .current_dir(root())
             .status()
             .map_err(|error| format!("the benches did not start: {error}"))?;
-        return if status.success() {
-            Ok(())
-        } else {
-            Err("bench: not passed".to_owned())
-        };
+        // It has said everything.
+        std::process::exit(status.code().unwrap_or(1));
     };
     let artefacts = Artefacts::stage(folder)?;
     let effort = Effort { quick: args.quick };
@@ -116,7 +113,9 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
         .map(|figure| figure.name.as_str())
         .collect();
     if args.gate && !missed.is_empty() {
-        return Err(format!("bench: targets missed: {}", missed.join(", ")));
+        // Not on stdout, which may be JSON.
+        note(&format!("targets missed: {}", missed.join(", ")));
+        std::process::exit(1);
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The program that `create-many` is compared with: nothing but reqwest sending the same uploads one by one.
+//! The program that `create-many` is compared with: nothing but reqwest sending the same uploads one by one, on tokio's
+//! usual runtime.
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
@@ -43,7 +44,7 @@ struct Stored {
 
 /// Sends `count` uploads and reads the id of each.
 pub(super) fn run(url: &str, count: usize) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
