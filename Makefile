@@ -89,7 +89,8 @@ gen: rust ## Write the generated files: API document, error reference, exception
 
 .PHONY: test-rust
 test-rust: rust ## Rust tests
-	@step $@ "Rust tests" cargo test --workspace --locked
+	@have_postgres || debian postgresql || skip "Store on PostgreSQL" "initdb was not found; the tests start a server of their own with it"
+	step $@ "Rust tests" cargo test --workspace --locked
 
 PYTHON_CODE := bindings-python tests/python tests/e2e examples/python
 NO_PYTHON := Python 3.10 or later was not found; PYTHON=... names another one
