@@ -115,7 +115,10 @@ export class MultiUploadError extends Error {
 
 function describe(wire: Record<string, unknown>): string {
   const lines = [`${String(wire["code"])}: ${String(wire["detail"])}`];
-  for (const error of (wire["errors"] ?? []) as FieldError[]) lines.push(`${error.pointer}: ${error.detail}`);
+  for (const error of (wire["errors"] ?? []) as FieldError[]) {
+    // A single wrong field is often the whole detail: saying it twice helps nobody.
+    if (error.detail !== wire["detail"]) lines.push(`${error.pointer}: ${error.detail}`);
+  }
   if (wire["remedy"]) lines.push(String(wire["remedy"]));
   const request = wire["request_id"] ? ` (request ${String(wire["request_id"])})` : "";
   return lines.join("\n  ") + request;

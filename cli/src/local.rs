@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use multi_upload_core::Client;
 use multi_upload_server::{Config, Engine, Redirect};
@@ -10,7 +11,7 @@ use multi_upload_wire::ErrorInfo;
 use tokio_util::sync::CancellationToken;
 
 use crate::sandbox;
-use crate::serve::bind;
+use crate::serve::{bind, quiet_period};
 
 /// Where a network sends the browser back to, as registered with the user's app.
 const REDIRECT: SocketAddr =
@@ -19,6 +20,9 @@ const REDIRECT: SocketAddr =
 /// A free port of this machine.
 const FREE_PORT: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// The sandbox in this process does at once whatever it does, so an unclear answer is settled sooner than Pinterest allows.
+const SANDBOX_QUIET_PERIOD: Duration = Duration::from_secs(2);
 
 /// How a local engine starts.
 #[derive(Debug, Clone)]
@@ -64,7 +68,14 @@ impl Local {
             let (listener, url) = bind(FREE_PORT, "the system's settings").await?;
             sandbox::stand_in(&mut config, &url);
             tokio::spawn(sandbox::new(false).serve(listener, stop_sandbox.clone()));
+            config.quiet_period = SANDBOX_QUIET_PERIOD;
             sandbox_url = Some(url);
+        }
+        if let Some(text) = std::env::var("MULTI_UPLOAD_QUIET_PERIOD")
+            .ok()
+            .filter(|text| !text.is_empty())
+        {
+            config.quiet_period = quiet_period(&text)?;
         }
         let default = if options.sandbox { FREE_PORT } else { REDIRECT };
         let redirect = options.listen.unwrap_or(default);

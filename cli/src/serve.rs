@@ -74,20 +74,25 @@ fn config(args: &args::Serve, url: &str, sandbox: Option<&str>) -> Result<Config
     config.redirect = Redirect::Served;
     config.first_admin_key = true;
     config.allow_private_urls = args.allow_private_urls;
-    config.quiet_period =
-        multi_upload_server::parse_duration(&args.quiet_period).ok_or_else(|| {
-            ErrorInfo::new(
-                ErrorCode::ConfigInvalid,
-                format!("the quiet period {:?} is not a time", args.quiet_period),
-            )
-            .with_remedy(
-                "Set --quiet-period or MULTI_UPLOAD_QUIET_PERIOD to a time such as 90s, 15m or 1h.",
-            )
-        })?;
+    config.quiet_period = quiet_period(&args.quiet_period)?;
     if let Some(base) = sandbox {
         sandbox::stand_in(&mut config, base);
     }
     Ok(config)
+}
+
+/// How long an unclear answer may still turn out to have published.
+pub(crate) fn quiet_period(text: &str) -> Result<Duration, ErrorInfo> {
+    let period = multi_upload_server::parse_duration(text).filter(|period| !period.is_zero());
+    period.ok_or_else(|| {
+        ErrorInfo::new(
+            ErrorCode::ConfigInvalid,
+            format!("the quiet period {text:?} is not a time"),
+        )
+        .with_remedy(
+            "Set --quiet-period or MULTI_UPLOAD_QUIET_PERIOD to a time such as 90s, 15m or 1h.",
+        )
+    })
 }
 
 /// The sandbox under [`SANDBOX_PATH`], in front of the service.

@@ -25,6 +25,9 @@ const faults = {
     { match: { method: "GET", path: "/v5/boards", nth: 1 }, action: { cut: {} } },
     { match: { method: "GET", path: "/v5/boards", nth: 2 }, action: { status: 500 } },
     { match: { method: "POST", path: "/v5/pins", nth: 10 }, action: { status: 429, headers: { "x-ratelimit-reset": "1" } } },
+    // The answer is lost: once after the pin was made, once before. Only a look at the board can tell.
+    { match: { method: "POST", path: "/v5/pins", body_contains: "Demo pin 20" }, when: "after", action: { cut: {} } },
+    { match: { method: "POST", path: "/v5/pins", body_contains: "Demo pin 30" }, action: { cut: {} } },
   ],
 };
 

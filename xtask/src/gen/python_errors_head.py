@@ -81,7 +81,7 @@ class MultiUploadError(Exception):
 
     def __str__(self) -> str:
         lines = [f"{self.code}: {self.detail}"]
-        lines += [f"{error.pointer}: {error.detail}" for error in self.errors]
+        lines += [f"{e.pointer}: {e.detail}" for e in self.errors if e.detail != self.detail]
         if self.remedy:
             lines.append(self.remedy)
         request = f" (request {self.request_id})" if self.request_id else ""
