@@ -286,3 +286,32 @@ def test_a_limit_stops_the_account_until_it_renews(two: tuple[Service, dict[str,
     assert (published[1] - until).total_seconds() > -0.1
     assert published[2] < until
     assert [upload["targets"][0]["attempts"] for upload in done] == [2, 1, 1]
+
+
+def test_a_limit_does_not_cut_a_spam_block_short(two: tuple[Service, dict[str, Any]]) -> None:
+    service, friend = two
+    limit = {
+        "status": 429,
+        "delay_ms": 1_000,
+        "headers": {"x-ratelimit-reset": "1"},
+        "body": {"code": 8, "message": "You have exceeded your rate limit. Try again later."},
+    }
+    spam = {"code": 9, "message": "Sorry! We blocked this to combat spam."}
+    service.sandbox.faults(
+        fault(*PINS, body_contains='"Limited"', **limit),
+        fault(*PINS, body_contains='"Spam"', status=400, body=spam),
+    )
+    # Both are under way at the same time, and the limit is heard of last.
+    limited = service.api.create(**service.pin("Limited", 1))
+    service.api.wait([limited], lambda _: "target.armed" in kinds(service, limited))
+    blocked = service.api.create(**service.pin("Spam", 2))
+    [waiting] = service.api.wait([limited], waits_for("PLATFORM_RATE_LIMITED"))
+    renewed = moment(waiting["targets"][0]["next_attempt_at"])
+    service.api.wait([blocked], lambda _: "target.absent" in kinds(service, blocked))
+
+    # Both are due by now, and neither is sent: another account's pin is.
+    theirs = service.api.create(**service.pin("Theirs", **friend))
+    [done] = service.api.wait([theirs])
+    assert moment(done["targets"][0]["published_at"]) > renewed
+    assert service.sandbox.titles() == {"Theirs": 1}
+    assert [kinds(service, u).count("target.armed") for u in (limited, blocked)] == [1, 1]

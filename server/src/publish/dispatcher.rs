@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::baselines::Baselines;
+use super::holds::Holds;
 use super::machine::{Happened, Rules, step};
 use super::runner::Worker;
 use crate::state::App;
@@ -57,6 +58,7 @@ impl Dispatcher {
             permits: Arc::new(Semaphore::new(app.config.workers.max(1))),
             in_flight: InFlight::default(),
             baselines: Arc::default(),
+            holds: Arc::default(),
             limits: Arc::new(app.platforms.write_limits()),
             app,
             stop: stop.clone(),
@@ -82,6 +84,7 @@ struct Round {
     permits: Arc<Semaphore>,
     in_flight: InFlight,
     baselines: Arc<Baselines>,
+    holds: Arc<Holds>,
     limits: Arc<BTreeMap<String, WriteLimit>>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -161,15 +164,17 @@ impl Round {
             return;
         };
         let guard = self.in_flight.enter(&target.id);
-        let (app, stop, baselines) = (
+        let (app, stop, baselines, holds) = (
             self.app.clone(),
             self.stop.clone(),
             Arc::clone(&self.baselines),
+            Arc::clone(&self.holds),
         );
         self.tasks.spawn(async move {
             Worker {
                 app: &app,
                 baselines: &baselines,
+                holds: &holds,
                 stop: &stop,
             }
             .work(target)

@@ -10,6 +10,7 @@
 
 mod baselines;
 mod dispatcher;
+mod holds;
 mod looks;
 mod machine;
 mod reconnected;

@@ -9,15 +9,17 @@ use rand::RngExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::baselines::{Baselines, looks_spent};
+use super::holds::Holds;
 use super::looks::{Ids, evaluate, since};
 use super::machine::{Happened, Rules, SEND_WINDOW_MS, Seen, hold, step};
 use crate::state::App;
-use crate::store::{Phase, TargetRow};
+use crate::store::{Millis, Phase, TargetRow};
 
 /// What a worker needs.
 pub(crate) struct Worker<'a> {
     pub(crate) app: &'a App,
     pub(crate) baselines: &'a Baselines,
+    pub(crate) holds: &'a Holds,
     /// Ends it before the commit request, never after its intent was stored.
     pub(crate) stop: &'a CancellationToken,
 }
@@ -227,6 +229,29 @@ impl Worker<'_> {
         Ok(evaluate(&look, &before, &ours, since(target), begun_at))
     }
 
+    /// Holds the target's account. What is stored replaces what was, so it is stored again where another
+    /// worker has found a longer rest meanwhile.
+    async fn rest(&self, target: &TargetRow, wait: Millis) {
+        let app = self.app;
+        let reason = app.clock.now() + wait;
+        let mut stored = None;
+        loop {
+            let until = self.holds.extend(target, reason, app.clock.now());
+            if stored == Some(until) {
+                return;
+            }
+            if let Err(error) = app
+                .store
+                .hold_account(&target.owner, &target.account_id, until)
+                .await
+            {
+                tracing::error!(%error, account = %target.account_id, "the account could not be held");
+                return;
+            }
+            stored = Some(until);
+        }
+    }
+
     /// Stores the move for what happened; the target as it is now, or `None` when this worker has no
     /// more say in it.
     async fn advance(&self, target: TargetRow, happened: Happened) -> Option<TargetRow> {
@@ -234,14 +259,7 @@ impl Worker<'_> {
         let must_be_stored = matches!(happened, Happened::Answered(_));
         let is_proof = matches!(happened, Happened::Answered(CommitAnswer::Applied { .. }));
         if let Some(wait) = hold(&happened) {
-            let until = app.clock.now() + wait;
-            if let Err(error) = app
-                .store
-                .hold_account(&target.owner, &target.account_id, until)
-                .await
-            {
-                tracing::error!(%error, account = %target.account_id, "the account could not be held");
-            }
+            self.rest(&target, wait).await;
         }
         let rules = Rules::of(&app.config);
         let mut target = target;

@@ -9,7 +9,7 @@
 mod doubt;
 mod sending;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod waits;
 
 use multi_upload_platforms::{CommitAnswer, FailureClass, PlatformError, RemotePost};

@@ -16,7 +16,7 @@ const QUIET: Millis = 900_000;
 
 const RULES: Rules = Rules { quiet_ms: QUIET };
 
-fn target(phase: Phase) -> TargetRow {
+pub(in crate::publish) fn target(phase: Phase) -> TargetRow {
     TargetRow {
         id: "tg_1".to_owned(),
         upload_id: "up_1".to_owned(),
