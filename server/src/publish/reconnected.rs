@@ -18,7 +18,6 @@ pub(crate) async fn account_connected(
     account: &str,
     now: Millis,
 ) -> StoreResult<()> {
-    store.hold_account(owner, account, now).await?;
     let filter = UploadFilter {
         status: vec![UploadStatus::Publishing],
         account: Some(account.to_owned()),
