@@ -59,7 +59,7 @@ demo-node: native node-build ## The same from Node
 # --- checks -------------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint test-rust test-python test-node test-e2e ## Run every check and test, as the build machine does
+test: lint test-rust test-python test-node test-e2e test-install ## Run every check and test, as the build machine does
 	@summary
 
 .PHONY: lint
@@ -134,6 +134,17 @@ test-e2e: native node-build ## The command, the service and the examples, from o
 	  # The examples for the shell call the service with it.
 	  command -v curl >/dev/null || debian curl || skip "Examples for the shell" "curl was not found"
 	  step $@ "End to end" $(PY) -m pytest tests/e2e
+	fi
+
+.PHONY: test-install
+test-install: node-build ## `pip install .` and `npm install`, with a debug build
+	@if ! have_python; then
+	  skip "pip install" "$(NO_PYTHON)"
+	else
+	  step $@ "pip install ." pip_install
+	fi
+	if have_node; then
+	  step $@ "npm install" npm_install
 	fi
 
 .PHONY: clean

