@@ -7,6 +7,7 @@
 //! - Not found is `None`; an error is always trouble with the database itself.
 //! - Every call names the team (and mode) whose rows it may touch.
 
+mod codec;
 mod model;
 mod open;
 pub mod postgres;

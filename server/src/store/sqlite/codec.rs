@@ -1,10 +1,12 @@
 //! Between rows of the database and rows of the model.
 
-use multi_upload_wire::{Mode, UploadStatus};
+use multi_upload_wire::UploadStatus;
 use rusqlite::{Connection, Row};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(super) use crate::store::codec::{
+    damaged, from_db, json, json_opt, mode_from_db, parse, phase_from_db, to_db,
+};
 use crate::store::{Owner, Phase, StoreError, StoreResult, TargetRow, UploadRow};
 
 impl From<rusqlite::Error> for StoreError {
@@ -31,53 +33,8 @@ pub(super) fn is_taken(error: &rusqlite::Error) -> bool {
     })
 }
 
-/// SQLite's integers are signed; ours count up from 0 and never come near the end.
-pub(super) fn to_db(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-pub(super) fn from_db(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
-}
-
 pub(super) fn phase_to_db(phase: Phase) -> i64 {
     phase as i64
-}
-
-pub(super) fn phase_from_db(number: i64) -> StoreResult<Phase> {
-    usize::try_from(number)
-        .ok()
-        .and_then(|index| Phase::ALL.get(index).copied())
-        .ok_or_else(|| damaged("phase"))
-}
-
-pub(super) fn mode_from_db(word: &str) -> StoreResult<Mode> {
-    match word {
-        "test" => Ok(Mode::Test),
-        "live" => Ok(Mode::Live),
-        _ => Err(damaged("mode")),
-    }
-}
-
-pub(super) fn damaged(what: &str) -> StoreError {
-    StoreError::Failed(format!(
-        "a stored row is damaged: its {what} cannot be read. Restore a backup"
-    ))
-}
-
-/// JSON text of a value.
-pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> StoreResult<String> {
-    serde_json::to_string(value)
-        .map_err(|error| StoreError::Failed(format!("a value has no JSON form: {error}")))
-}
-
-/// JSON text of a value that may be absent.
-pub(super) fn json_opt<T: Serialize>(value: Option<&T>) -> StoreResult<Option<String>> {
-    value.map(json).transpose()
-}
-
-pub(super) fn parse<T: DeserializeOwned>(text: &str, what: &str) -> StoreResult<T> {
-    serde_json::from_str(text).map_err(|_| damaged(what))
 }
 
 pub(super) fn parse_opt<T: DeserializeOwned>(
