@@ -49,7 +49,8 @@ native: rust
 .PHONY: demo
 demo: native ## Schedule 50 pins on the built-in sandbox, from Python
 	@have_python || { echo "The demo needs Python 3.10 or later; PYTHON=... names another one" >&2; exit 1; }
-	@step $@ "Demo: 50 pins from Python" $(PYTHON) examples/python/schedule_50_pins.py
+	@step $@ "Python environment" package_in_venv
+	step $@ "Demo: 50 pins from Python" $(PY) examples/python/schedule_50_pins.py
 
 .PHONY: demo-node
 demo-node: native node-build ## The same from Node

@@ -71,6 +71,12 @@ tools() {
     fi
 }
 
+# package_in_venv: .venv with the package as it lies in the work tree; needs neither pip nor Debian's python3-venv.
+package_in_venv() {
+    { [[ -x .venv/bin/python ]] || "${PYTHON:-python3}" -m venv --without-pip .venv; } &&
+        echo "$PWD/bindings-python/python" >"$(.venv/bin/python -c 'import site; print(site.getsitepackages()[0])')/multi_upload.pth"
+}
+
 make_venv() {
     local python=${PYTHON:-python3}
     if ! "$python" -c 'import ensurepip' 2>/dev/null; then
@@ -80,7 +86,7 @@ make_venv() {
         }
     fi
     # Chained, since `set -e` does not reach into a step.
-    { [[ -x .venv/bin/python ]] || "$python" -m venv .venv; } &&
+    { .venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv .venv; } &&
         .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$1" &&
         touch .venv/ready
 }
