@@ -7,36 +7,48 @@ use jiff::Timestamp;
 
 use crate::store::Millis;
 
-/// Tells the time.
+/// Tells the time. Clones share what was set.
 #[derive(Debug, Clone, Default)]
-pub struct Clock(Option<Arc<AtomicI64>>);
+pub struct Clock {
+    fixed: Option<Arc<AtomicI64>>,
+    /// What the database's clock is ahead of the machine's.
+    ahead: Arc<AtomicI64>,
+}
 
 impl Clock {
     /// The machine's clock.
     #[must_use]
-    pub const fn system() -> Self {
-        Self(None)
+    pub fn system() -> Self {
+        Self::default()
     }
 
     /// A clock that stands still until [`Clock::set`].
     #[must_use]
     pub fn fixed(now: Millis) -> Self {
-        Self(Some(Arc::new(AtomicI64::new(now))))
+        Self {
+            fixed: Some(Arc::new(AtomicI64::new(now))),
+            ahead: Arc::default(),
+        }
     }
 
     /// Moves a fixed clock. The machine's clock is not moved.
     pub fn set(&self, now: Millis) {
-        if let Some(fixed) = &self.0 {
+        if let Some(fixed) = &self.fixed {
             fixed.store(now, Ordering::SeqCst);
         }
+    }
+
+    /// Goes by another clock, which is this much ahead of the machine's. A fixed clock is not moved.
+    pub(crate) fn follow(&self, ahead: Millis) {
+        self.ahead.store(ahead, Ordering::SeqCst);
     }
 
     /// Unix milliseconds, UTC.
     #[must_use]
     pub fn now(&self) -> Millis {
-        match &self.0 {
+        match &self.fixed {
             Some(fixed) => fixed.load(Ordering::SeqCst),
-            None => Timestamp::now().as_millisecond(),
+            None => Timestamp::now().as_millisecond() + self.ahead.load(Ordering::SeqCst),
         }
     }
 }
@@ -68,5 +80,14 @@ mod tests {
         assert_eq!(clock.now(), 5);
         clock.clone().set(9);
         assert_eq!(clock.now(), 9);
+        clock.follow(1_000);
+        assert_eq!(clock.now(), 9);
+    }
+
+    #[test]
+    fn clones_follow_the_same_clock() {
+        let clock = Clock::system();
+        clock.clone().follow(3_600_000);
+        assert!(clock.now() > Timestamp::now().as_millisecond() + 3_000_000);
     }
 }

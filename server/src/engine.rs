@@ -21,7 +21,9 @@ use crate::config::{Config, DEFAULT_TEAM, Database};
 use crate::keys;
 use crate::media::Library;
 use crate::publish::{Dispatcher, Wake};
+use crate::shared_time;
 use crate::state::{App, AppInner, Platforms};
+use crate::store::postgres::PgStore;
 use crate::store::{self, Opened, Owner, Store};
 use crate::vault::{MasterKey, Vault};
 
@@ -60,7 +62,11 @@ impl Engine {
             store,
             changes,
             wakes,
+            shared,
         } = store::open(&config.database, &config.data).await?;
+        if let Some(shared) = &shared {
+            shared_time::measure(shared, &config.clock).await?;
+        }
         let master = match config.master_key.clone() {
             Some(key) => key,
             None if config.database == Database::Folder => MasterKey::load_or_create(&config.data)?,
@@ -108,7 +114,7 @@ impl Engine {
         if let Some(wakes) = wakes {
             pass_on(wakes, app.wake.clone());
         }
-        let upkeep = start_upkeep(app.clone());
+        let upkeep = start_upkeep(app.clone(), shared);
         Ok(Self(Arc::new(Inner {
             app,
             dispatcher,
@@ -253,8 +259,11 @@ async fn first_admin_key(
     Ok(Some(created))
 }
 
-fn start_upkeep(app: App) -> (CancellationToken, TaskTracker) {
+fn start_upkeep(app: App, shared: Option<Arc<PgStore>>) -> (CancellationToken, TaskTracker) {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    if let Some(shared) = shared {
+        tasks.spawn(shared_time::keep(shared, app.clock.clone(), stop.clone()));
+    }
     let stopped = stop.clone();
     tasks.spawn(async move {
         let owner = Owner {

@@ -10,6 +10,7 @@ mod keys;
 mod media;
 mod offline;
 mod publish;
+mod shared_time;
 mod state;
 pub mod store;
 mod time;

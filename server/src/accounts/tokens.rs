@@ -177,7 +177,17 @@ impl Accounts {
                     return accounts.unseal(&row).await;
                 }
                 if accounts.may_renew(&row).await? {
-                    let row = accounts.renew(row).await?;
+                    // It may have finished between our look and our right: then the old refresh token is dead.
+                    let now = accounts.usable_row(&row.owner, &row.id).await;
+                    let row = match now {
+                        Ok(row) if accounts.needs_renewal(&row, ahead) => {
+                            accounts.renew(row).await?
+                        }
+                        settled => {
+                            accounts.end_renewal(&row).await;
+                            settled?
+                        }
+                    };
                     return accounts.unseal(&row).await;
                 }
                 tokio::time::sleep(ASK_AGAIN).await;
@@ -202,6 +212,12 @@ impl Accounts {
             .begin_renewal(&row.owner, &row.id, now, now + RENEWAL_MS)
             .await;
         begun.map_err(|error| PlatformError::new(FailureClass::Unavailable, error.into()))
+    }
+
+    async fn end_renewal(&self, row: &AccountRow) {
+        if let Err(error) = self.0.store.end_renewal(&row.owner, &row.id).await {
+            tracing::error!(%error, account = %row.id, "the right to renew could not be given back");
+        }
     }
 
     /// Asks the network for new tokens and stores them. The caller holds the account's lock.
@@ -231,9 +247,7 @@ impl Accounts {
                 Ok(row)
             }
             Err(error) => {
-                if let Err(error) = inner.store.end_renewal(&row.owner, &row.id).await {
-                    tracing::error!(%error, account = %row.id, "the right to renew could not be given back");
-                }
+                self.end_renewal(&row).await;
                 if error.class == FailureClass::ReconnectRequired {
                     row.usable = false;
                     let id = row.id.clone();

@@ -1,7 +1,7 @@
 //! Sleeps until something is due, then hands it to workers. No polling.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt as _;
@@ -11,14 +11,14 @@ use tokio_util::task::TaskTracker;
 
 use super::baselines::Baselines;
 use super::holds::Holds;
+use super::in_flight::{InFlight, LEASE_MS};
 use super::machine::{Happened, Rules, step};
 use super::runner::Worker;
 use crate::state::App;
 use crate::store::{Millis, StoreResult, TargetRow, WriteLimit};
 
-/// How long a claimed or armed target belongs to its worker. Longer than a worker can take: token
-/// 30 s, media 60 s, connection 10 s, request 30 s.
-const LEASE_MS: Millis = 180_000;
+/// When another may look for a second post after a worker that died. Longer than a look can take, since it is not extended.
+const SENTINEL_MS: Millis = 180_000;
 
 /// Largest number taken in one transaction.
 const CLAIM_BATCH: usize = 100;
@@ -47,6 +47,8 @@ impl Wake {
 pub(crate) struct Dispatcher {
     stop: CancellationToken,
     tasks: TaskTracker,
+    /// Ends the extension of leases, after the last worker.
+    ended: CancellationToken,
 }
 
 impl Dispatcher {
@@ -64,8 +66,15 @@ impl Dispatcher {
             stop: stop.clone(),
             tasks: tasks.clone(),
         };
+        let ended = CancellationToken::new();
+        tokio::spawn(
+            round
+                .in_flight
+                .clone()
+                .keep(round.app.clone(), ended.clone()),
+        );
         tasks.spawn(round.run());
-        Self { stop, tasks }
+        Self { stop, tasks, ended }
     }
 
     /// Stops claiming at once; what is armed is finished, the rest released. Waits at most
@@ -73,9 +82,9 @@ impl Dispatcher {
     pub(crate) async fn stop(&self) -> bool {
         self.stop.cancel();
         self.tasks.close();
-        tokio::time::timeout(SHUTDOWN_GRACE, self.tasks.wait())
-            .await
-            .is_ok()
+        let all = tokio::time::timeout(SHUTDOWN_GRACE, self.tasks.wait()).await;
+        self.ended.cancel();
+        all.is_ok()
     }
 }
 
@@ -152,7 +161,7 @@ impl Round {
         );
         claimed.extend(
             store
-                .claim_sentinels(now, lease, left(claimed.len()))
+                .claim_sentinels(now, now + SENTINEL_MS, left(claimed.len()))
                 .await?,
         );
         Ok(claimed)
@@ -163,7 +172,7 @@ impl Round {
             // Not reached: no more is claimed than there are permits. The lease would end it.
             return;
         };
-        let guard = self.in_flight.enter(&target.id);
+        let guard = self.in_flight.enter(&target);
         let (app, stop, baselines, holds) = (
             self.app.clone(),
             self.stop.clone(),
@@ -207,45 +216,5 @@ impl Round {
             self.app.store.change_targets(changes).await?;
         }
         Ok(())
-    }
-}
-
-/// The targets that workers of this process hold.
-#[derive(Clone, Default)]
-struct InFlight(Arc<Mutex<HashSet<String>>>);
-
-impl InFlight {
-    fn enter(&self, id: &str) -> InFlightGuard {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id.to_owned());
-        InFlightGuard {
-            set: self.clone(),
-            id: id.to_owned(),
-        }
-    }
-
-    fn contains(&self, id: &str) -> bool {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(id)
-    }
-}
-
-/// Leaves the set when the worker ends, by panic too.
-struct InFlightGuard {
-    set: InFlight,
-    id: String,
-}
-
-impl Drop for InFlightGuard {
-    fn drop(&mut self) {
-        self.set
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.id);
     }
 }

@@ -11,6 +11,7 @@
 mod baselines;
 mod dispatcher;
 mod holds;
+mod in_flight;
 mod looks;
 mod machine;
 mod reconnected;

@@ -22,7 +22,7 @@ pub(crate) use open::{Opened, open, open_beside};
 
 pub use model::{
     AccountRow, ApiKeyRow, Attempt, AttemptChange, ConnectRow, CreateOutcome, DataKeyRow, Doubt,
-    EventRow, Idempotency, MediaRow, Millis, NewEvent, NewUpload, Owner, Phase, TargetChange,
+    EventRow, Held, Idempotency, MediaRow, Millis, NewEvent, NewUpload, Owner, Phase, TargetChange,
     TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
 
@@ -162,11 +162,15 @@ pub trait Store: Send + Sync + 'static {
     /// Targets that are claimed, armed or reconciling and whose lease has ended at `now`, the longest ended first.
     async fn expired(&self, now: Millis, limit: u32) -> StoreResult<Vec<TargetRow>>;
 
+    /// Extends the leases of living holders: each ends at `until`, or later if it did already. Gives the ids of the targets that are
+    /// another's by now or no longer under way. Nothing else is written, and no change is told.
+    async fn extend_leases(&self, held: Vec<Held>, until: Millis) -> StoreResult<Vec<String>>;
+
     /// Ends every lease now. For the start of an engine that owns the database alone: whoever held one is dead.
     async fn expire_leases(&self, now: Millis) -> StoreResult<u64>;
 
     /// Moves a target if its phase and fence are still as expected; writes state, attempt and event and
-    /// renews the upload's status, version and `change_seq` in one transaction.
+    /// renews the upload's status, version and `change_seq` in one transaction. A lease that was extended meanwhile is not shortened.
     ///
     /// `None`, and nothing is written, if another was faster: phase or fence are others by now, another target of the
     /// (account, board) is under way, or the remote id belongs to another target of the account. `None` also for a

@@ -161,6 +161,19 @@ pub struct TargetRow {
     pub sentinel_at: Option<Millis>,
 }
 
+/// A target and the holder it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Whose.
+    pub owner: Owner,
+    /// Its upload.
+    pub upload_id: String,
+    /// `tg_…`
+    pub target_id: String,
+    /// That of the holder's claim.
+    pub fence: u64,
+}
+
 /// What is known of a publishing attempt whose outcome is not proven.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {

@@ -17,6 +17,8 @@ pub(crate) struct Opened {
     pub(crate) changes: watch::Receiver<u64>,
     /// Told when another engine stored something that may be due sooner.
     pub(crate) wakes: Option<Arc<Notify>>,
+    /// Whose time counts, where several engines share it.
+    pub(crate) shared: Option<Arc<PgStore>>,
 }
 
 /// Opens for an engine.
@@ -27,15 +29,17 @@ pub(crate) async fn open(database: &Database, data: &Path) -> StoreResult<Opened
             Ok(Opened {
                 changes: store.changes_watch(),
                 wakes: None,
+                shared: None,
                 store: Arc::new(store),
             })
         }
         Database::Postgres(url) => {
-            let store = PgStore::connect(url).await?;
+            let store = Arc::new(PgStore::connect(url).await?);
             Ok(Opened {
                 changes: store.changes_watch(),
                 wakes: Some(store.wakes()),
-                store: Arc::new(store),
+                shared: Some(Arc::clone(&store)),
+                store,
             })
         }
     }

@@ -51,7 +51,7 @@ rules! {
         nothing_enters_a_busy_board_by_a_change, a_wait_ends_at_its_time, a_change_compares_phase_and_fence,
         a_change_writes_only_what_the_machine_owns, a_success_is_final,
         other_ends_are_left_for_another_try_or_a_late_proof, a_target_has_one_open_attempt,
-        a_post_belongs_to_one_target, leases_end, a_target_under_way_without_a_lease_is_found_at_once,
+        a_post_belongs_to_one_target, leases_end, a_living_holder_keeps_its_lease, a_target_under_way_without_a_lease_is_found_at_once,
         several_changes_stand_each_for_itself;
     doubts: a_doubt_blocks_its_like_and_no_other_pin_of_the_board, a_look_is_taken_when_it_is_due,
         a_second_post_is_looked_for_at_its_time, a_baseline_is_kept_until_the_target_has_ended,

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use multi_upload_server::store::{AttemptChange, Phase, Store, TargetRow};
+use multi_upload_server::store::{AttemptChange, Held, Phase, Store, TargetRow};
 use multi_upload_wire::{ErrorCode, ErrorInfo, Mode, UploadStatus};
 use serde_json::json;
 
-use crate::rows::{Extra as _, change, claim, home, ids, moved, owner, stored, upload, wakes_by};
+use crate::rows::{
+    Extra as _, change, claim, home, ids, moved, owner, stored, strangers, upload, wakes_by,
+};
 
 pub(crate) async fn due_targets_are_claimed_oldest_first(store: Arc<dyn Store>) {
     assert_eq!(store.next_timer().await.unwrap(), None);
@@ -366,6 +368,73 @@ pub(crate) async fn leases_end(store: Arc<dyn Store>) {
     assert_eq!(store.next_timer().await.unwrap(), Some(2_000));
 
     assert_eq!(ids(&store.expired(9_000, 10).await.unwrap()), [3, 1, 2]);
+}
+
+pub(crate) async fn a_living_holder_keeps_its_lease(store: Arc<dyn Store>) {
+    for n in 1..=4 {
+        let board = format!("b{n}");
+        stored(&*store, upload(n, 100, &[("pinterest:1", &board)])).await;
+    }
+    let rows = claim(&*store, 100, 1_000, 4).await;
+    let held = |row: &TargetRow| Held {
+        owner: row.owner.clone(),
+        upload_id: row.upload_id.clone(),
+        target_id: row.id.clone(),
+        fence: row.fence,
+    };
+    let mut armed = change(&rows[1], Phase::Armed, 200);
+    armed.row.lease_until = Some(1_000);
+    let armed = store.change_target(armed).await.unwrap().unwrap();
+    moved(&*store, &rows[2], Phase::Published, 200).await;
+    let before = store.last_change().await.unwrap();
+
+    // Of six only the first two: the third has ended, the others are not this holder's.
+    let mut all: Vec<_> = rows[..3].iter().map(held).collect();
+    let older = Held {
+        fence: rows[3].fence - 1,
+        ..held(&rows[3])
+    };
+    let unknown = Held {
+        upload_id: "up_00000999".to_owned(),
+        ..held(&rows[3])
+    };
+    let [_, stranger, _] = strangers();
+    let strange = Held {
+        owner: stranger,
+        ..held(&rows[3])
+    };
+    all.extend([older, unknown, strange]);
+    let lost = store.extend_leases(all, 5_000).await.unwrap();
+    let last = rows[3].id.clone();
+    assert_eq!(lost, [rows[2].id.clone(), last.clone(), last.clone(), last]);
+    assert_eq!(ids(&store.expired(4_999, 10).await.unwrap()), [4]);
+    assert_eq!(store.expired(5_000, 10).await.unwrap().len(), 3);
+    // Nobody is told.
+    assert_eq!(store.last_change().await.unwrap(), before);
+
+    // Neither a late extension nor a change by a worker that knows only its first lease takes away from it.
+    assert!(
+        store
+            .extend_leases(vec![held(&armed)], 2_000)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let mut late = change(&rows[0], Phase::Armed, 300);
+    late.row.lease_until = Some(1_000);
+    let late = store.change_target(late).await.unwrap().unwrap();
+    assert_eq!(late.lease_until, Some(5_000));
+    assert_eq!(ids(&store.expired(4_999, 10).await.unwrap()), [4]);
+
+    // One in doubt has a lease only during a look.
+    let doubt = moved(&*store, &late, Phase::Reconciling, 400).await;
+    let lost = store.extend_leases(vec![held(&doubt)], 9_000).await;
+    assert_eq!(lost.unwrap(), [doubt.id.clone()]);
+    let look = store.claim_looks(9_000, 10_000, 10).await.unwrap();
+    assert_eq!(look.len(), 1);
+    let lost = store.extend_leases(vec![held(&look[0])], 20_000).await;
+    assert!(lost.unwrap().is_empty());
+    assert!(!ids(&store.expired(19_999, 10).await.unwrap()).contains(&1));
 }
 
 /// Not of a store that nodes share: another's lease may be one of a living holder.

@@ -147,7 +147,7 @@ fn rounds(places: &[Option<Place>]) -> Vec<Vec<(usize, &Place)>> {
 /// Moves, if phase and fence are as expected, no other target of the board may send, no twin is under way, and the post
 /// belongs to no other target. Under the lock of the account nothing of that can change.
 const MOVE: &str = "UPDATE targets t SET phase = $4::smallint, fence = $5, due_at = $6, scheduled_at = $7, send_until = $8, \
-       lease_until = $9, attempts = $10, setbacks = $11, attempt = $12, prepared = $13, remote_id = $14, remote_url = $15, \
+       lease_until = CASE WHEN $19 THEN greatest($9, lease_until) ELSE $9 END, attempts = $10, setbacks = $11, attempt = $12, prepared = $13, remote_id = $14, remote_url = $15, \
        published_at = $16, error = $17, sentinel_at = $18 \
      WHERE n = $1 AND phase = $2 AND fence = $3 \
        AND NOT ($4::smallint IN (2, 3) AND EXISTS (SELECT 1 FROM targets o WHERE o.mode = t.mode AND o.account_id = t.account_id \
@@ -245,6 +245,7 @@ async fn apply_one(tx: &Transaction<'_>, n: i64, change: &TargetChange) -> Res<u
             &row.published_at,
             &error,
             &row.sentinel_at,
+            &(lease_until.is_some() && row.lease_until.is_some()),
         ],
     )
     .await

@@ -17,6 +17,7 @@ mod db;
 mod edit;
 mod events;
 mod keys;
+mod leases;
 mod listen;
 mod media;
 mod migrate;
@@ -37,7 +38,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EventRow, MediaRow, Millis,
+    AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, MediaRow, Millis,
     NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
     UploadRow, WriteLimit,
 };
@@ -315,6 +316,10 @@ impl Store for PgStore {
     async fn expired(&self, now: Millis, limit: u32) -> StoreResult<Vec<TargetRow>> {
         let client = self.db.client().await?;
         Ok(claim::expired(&client, now, limit).await?)
+    }
+
+    async fn extend_leases(&self, held: Vec<Held>, until: Millis) -> StoreResult<Vec<String>> {
+        Ok(again(|| leases::extend(&self.db, &held, until)).await?)
     }
 
     /// Does nothing: no node owns this database alone, so the holder of a lease may be alive. The leases of a dead one end by

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::codec::{POSITIONS, target_at};
+use super::codec::{POSITIONS, target_at, to_db};
 use super::lanes::{self, Account, Head, Lane};
 use super::turns;
 use super::uploads;
 use super::writer::Tx;
-use crate::store::{Millis, StoreResult, TargetRow, WriteLimit};
+use crate::store::{Held, Millis, StoreResult, TargetRow, WriteLimit};
 
 /// The lane of an account that can go on and has waited the longest.
 const LANE: &str = "SELECT board FROM lanes WHERE mode = ?1 AND account_id = ?2 AND busy = 0 AND head_due IS NOT NULL \
@@ -20,6 +20,9 @@ const NEXT_LEASE: &str =
     "SELECT lease_until FROM targets WHERE lease_until IS NOT NULL ORDER BY lease_until LIMIT 1";
 
 const EXPIRED: &str = "SELECT n FROM targets WHERE lease_until <= ?1 ORDER BY lease_until LIMIT ?2";
+
+const EXTEND: &str = "UPDATE targets SET lease_until = max(lease_until, ?5) WHERE n BETWEEN ?1 AND ?2 AND id = ?3 AND fence = ?4 \
+     AND phase IN (2, 3, 4) AND lease_until IS NOT NULL";
 
 const NEXT_LOOK: &str =
     "SELECT due_at FROM targets WHERE phase = 4 AND lease_until IS NULL ORDER BY due_at LIMIT 1";
@@ -190,6 +193,30 @@ pub(super) fn claim_sentinels(
 
 pub(super) fn expired(conn: &Connection, now: Millis, limit: u32) -> StoreResult<Vec<TargetRow>> {
     rows(conn, &numbers(conn, EXPIRED, now, limit)?)
+}
+
+pub(super) fn extend_leases(
+    conn: &Connection,
+    held: &[Held],
+    until: Millis,
+) -> StoreResult<Vec<String>> {
+    let mut lost = Vec::new();
+    for one in held {
+        let extended = match uploads::number(conn, &one.owner, &one.upload_id)? {
+            Some(upload) => conn.prepare_cached(EXTEND)?.execute(params![
+                upload * POSITIONS,
+                upload * POSITIONS + POSITIONS - 1,
+                one.target_id,
+                to_db(one.fence),
+                until
+            ])?,
+            None => 0,
+        };
+        if extended == 0 {
+            lost.push(one.target_id.clone());
+        }
+    }
+    Ok(lost)
 }
 
 pub(super) fn expire_leases(conn: &Connection, now: Millis) -> StoreResult<u64> {

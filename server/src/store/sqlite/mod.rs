@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::{
-    AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EventRow, MediaRow, Millis,
+    AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, MediaRow, Millis,
     NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
     UploadRow, WriteLimit,
 };
@@ -258,6 +258,12 @@ impl Store for SqliteStore {
     async fn expired(&self, now: Millis, limit: u32) -> StoreResult<Vec<TargetRow>> {
         self.readers
             .run(move |conn| claims::expired(conn, now, limit))
+            .await
+    }
+
+    async fn extend_leases(&self, held: Vec<Held>, until: Millis) -> StoreResult<Vec<String>> {
+        self.writer
+            .run(move |tx| claims::extend_leases(tx.conn, &held, until))
             .await
     }
 

@@ -85,7 +85,7 @@ fn move_to(
     };
     Ok(conn
         .prepare_cached(
-            "UPDATE targets SET phase = ?4, fence = ?5, due_at = ?6, scheduled_at = ?7, send_until = ?8, lease_until = ?9, \
+            "UPDATE targets SET phase = ?4, fence = ?5, due_at = ?6, scheduled_at = ?7, send_until = ?8, lease_until = CASE WHEN ?19 THEN max(?9, coalesce(lease_until, ?9)) ELSE ?9 END, \
              attempts = ?10, setbacks = ?11, attempt = ?12, prepared = ?13, remote_id = ?14, remote_url = ?15, \
              published_at = ?16, error = ?17, sentinel_at = ?18 WHERE n = ?1 AND phase = ?2 AND fence = ?3",
         )?
@@ -108,6 +108,7 @@ fn move_to(
             row.published_at,
             json_opt(row.error.as_ref())?,
             row.sentinel_at,
+            lease_until.is_some() && row.lease_until.is_some(),
         ]))
 }
 
