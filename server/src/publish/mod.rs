@@ -14,7 +14,9 @@ mod holds;
 mod looks;
 mod machine;
 mod reconnected;
+mod restored;
 mod runner;
 
 pub(crate) use dispatcher::{Dispatcher, Wake};
 pub(crate) use reconnected::account_connected;
+pub(crate) use restored::doubt_everything;
