@@ -38,6 +38,10 @@ pub(crate) enum Command {
     /// Make, list and revoke API keys in a data folder, also while its service runs
     #[command(subcommand)]
     Keys(Keys),
+    /// Copy the database of a data folder to one file, also while its service runs
+    Backup(Backup),
+    /// Put a backup back into a data folder whose service is stopped
+    Restore(Restore),
 }
 
 /// Where the service keeps everything.
@@ -320,6 +324,28 @@ pub(crate) enum Keys {
         #[command(flatten)]
         data: Data,
     },
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Backup {
+    /// File to write, mode 0600
+    pub(crate) file: PathBuf,
+
+    /// Replace the file if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Restore {
+    /// File that `multi-upload backup` wrote
+    pub(crate) file: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) data: Data,
 }
 
 #[derive(Debug, Group)]

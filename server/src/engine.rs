@@ -10,7 +10,7 @@ use std::time::Duration;
 use multi_upload_core::{Client, ClientOptions};
 use multi_upload_platforms::Platform;
 use multi_upload_platforms::pinterest::Pinterest;
-use multi_upload_wire::{CreateApiKey, CreatedApiKey, ErrorCode, ErrorInfo, Scope};
+use multi_upload_wire::{CreateApiKey, CreatedApiKey, ErrorCode, ErrorInfo, Mode, Scope};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,17 +18,21 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::{Accounts, Parts};
 use crate::api;
 use crate::config::{Config, DEFAULT_TEAM, Database};
+use crate::epoch::{self, Epoch};
 use crate::keys;
 use crate::media::Library;
-use crate::publish::{Dispatcher, Wake};
+use crate::publish::{Dispatcher, Wake, doubt_everything};
 use crate::shared_time;
 use crate::state::{App, AppInner, Platforms};
 use crate::store::postgres::PgStore;
-use crate::store::{self, Opened, Owner, Store};
+use crate::store::{self, Millis, Opened, Owner, Store};
 use crate::vault::{MasterKey, Vault};
 
 /// How often old keys and finished connections are forgotten and tokens renewed ahead.
 const UPKEEP_EVERY: Duration = Duration::from_secs(3_600);
+
+/// Name of the file in a data folder that its engine holds locked.
+pub(crate) const LOCK: &str = "engine.lock";
 
 /// How long idempotency keys are kept.
 const KEEP_KEYS_MS: i64 = 7 * 24 * 3_600_000;
@@ -44,6 +48,7 @@ struct Inner {
     app: App,
     dispatcher: Dispatcher,
     upkeep: (CancellationToken, TaskTracker),
+    epoch: Option<Arc<Epoch>>,
     admin_key: Option<CreatedApiKey>,
     down: AtomicBool,
     // Held for its lock; released when the engine goes.
@@ -57,7 +62,8 @@ impl Engine {
     /// `DATA_IN_USE` when another engine has the folder, `CONFIG_INVALID` for a setting,
     /// `STORAGE_FAILED` when the database cannot be opened.
     pub async fn start(config: Config) -> Result<Self, ErrorInfo> {
-        let lock = prepare_folder(&config)?;
+        let holder = format!("pid {}, {}", std::process::id(), config.public_url);
+        let lock = lock_folder(&config.data, &holder)?;
         let Opened {
             store,
             changes,
@@ -100,7 +106,13 @@ impl Engine {
                 "targets were under way when the last process ended"
             );
         }
+        let epoch = match config.database {
+            Database::Folder => Some(Arc::new(check_epoch(&config, store.as_ref()).await?)),
+            // Several engines share it, each with a folder of its own: no folder can tell.
+            Database::Postgres(_) => None,
+        };
         let app = App(Arc::new(AppInner {
+            restored_at: epoch.as_ref().and_then(|epoch| epoch.restored_at),
             store,
             accounts,
             media,
@@ -114,11 +126,12 @@ impl Engine {
         if let Some(wakes) = wakes {
             pass_on(wakes, app.wake.clone());
         }
-        let upkeep = start_upkeep(app.clone(), shared);
+        let upkeep = start_upkeep(app.clone(), epoch.clone(), shared);
         Ok(Self(Arc::new(Inner {
             app,
             dispatcher,
             upkeep,
+            epoch,
             admin_key,
             down: AtomicBool::new(false),
             lock,
@@ -158,6 +171,7 @@ impl Engine {
         }
         tasks.wait().await;
         self.0.app.accounts.settle().await;
+        beat(&self.0.app, self.0.epoch.as_deref()).await;
         if let Err(error) = self.0.app.store.close().await {
             tracing::error!(%error, "the database did not close cleanly");
         }
@@ -178,8 +192,7 @@ fn pass_on(wakes: Arc<Notify>, wake: Wake) {
 }
 
 /// Makes the folder and takes its lock.
-fn prepare_folder(config: &Config) -> Result<File, ErrorInfo> {
-    let folder = &config.data;
+pub(crate) fn lock_folder(folder: &Path, holder: &str) -> Result<File, ErrorInfo> {
     let failed = |what: &str, error: std::io::Error| {
         ErrorInfo::new(
             ErrorCode::ConfigInvalid,
@@ -195,7 +208,7 @@ fn prepare_folder(config: &Config) -> Result<File, ErrorInfo> {
         .write(true)
         .create(true)
         .truncate(false)
-        .open(folder.join("engine.lock"))
+        .open(folder.join(LOCK))
         .map_err(|error| failed("cannot be written to", error))?;
     if lock.try_lock().is_err() {
         let mut holder = String::new();
@@ -214,10 +227,9 @@ fn prepare_folder(config: &Config) -> Result<File, ErrorInfo> {
             ),
         ));
     }
-    let holder = format!("pid {}, {}\n", std::process::id(), config.public_url);
     lock.set_len(0)
         .and_then(|()| lock.rewind())
-        .and_then(|()| lock.write_all(holder.as_bytes()))
+        .and_then(|()| writeln!(lock, "{holder}"))
         .map_err(|error| failed("cannot be written to", error))?;
     Ok(lock)
 }
@@ -259,12 +271,47 @@ async fn first_admin_key(
     Ok(Some(created))
 }
 
-fn start_upkeep(app: App, shared: Option<Arc<PgStore>>) -> (CancellationToken, TaskTracker) {
+/// Compares the database with its folder, and doubts what was due in one that was restored or copied.
+async fn check_epoch(config: &Config, store: &dyn Store) -> Result<Epoch, ErrorInfo> {
+    let now = config.clock.now();
+    let epoch = Epoch::open(store, &config.data, now).await?;
+    if epoch.is_new {
+        tracing::warn!(
+            "the database was restored or copied: whatever was due is looked for before it is sent"
+        );
+        let quiet = Millis::try_from(config.quiet_period.as_millis()).unwrap_or(Millis::MAX / 4);
+        for mode in [Mode::Live, Mode::Test] {
+            let owner = Owner {
+                team: DEFAULT_TEAM.to_owned(),
+                mode,
+            };
+            doubt_everything(store, &owner, now, quiet).await?;
+        }
+    }
+    epoch.beat(store, &config.data, now).await?;
+    Ok(epoch)
+}
+
+async fn beat(app: &App, epoch: Option<&Epoch>) {
+    if let Some(epoch) = epoch
+        && let Err(error) = epoch
+            .beat(app.store.as_ref(), &app.config.data, app.clock.now())
+            .await
+    {
+        tracing::warn!(%error, "the heartbeat could not be stored");
+    }
+}
+
+fn start_upkeep(
+    app: App,
+    epoch: Option<Arc<Epoch>>,
+    shared: Option<Arc<PgStore>>,
+) -> (CancellationToken, TaskTracker) {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     if let Some(shared) = shared {
         tasks.spawn(shared_time::keep(shared, app.clock.clone(), stop.clone()));
     }
-    let stopped = stop.clone();
+    let (stopped, quiet, beating) = (stop.clone(), stop.clone(), app.clone());
     tasks.spawn(async move {
         let owner = Owner {
             team: DEFAULT_TEAM.to_owned(),
@@ -281,6 +328,16 @@ fn start_upkeep(app: App, shared: Option<Arc<PgStore>>) -> (CancellationToken, T
             }
         }
     });
+    if epoch.is_some() {
+        tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(epoch::BEAT_EVERY) => beat(&beating, epoch.as_deref()).await,
+                    () = quiet.cancelled() => return,
+                }
+            }
+        });
+    }
     tasks.close();
     (stop, tasks)
 }

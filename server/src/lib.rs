@@ -2,9 +2,11 @@
 
 mod accounts;
 mod api;
+mod backup;
 mod clock;
 mod config;
 mod engine;
+mod epoch;
 mod ids;
 mod keys;
 mod media;
@@ -17,6 +19,7 @@ mod time;
 mod vault;
 
 pub use api::openapi;
+pub use backup::{Backup, Restored, backup, restore};
 pub use clock::Clock;
 pub use config::{Config, DEFAULT_TEAM, Database, Redirect};
 pub use engine::Engine;

@@ -29,6 +29,8 @@ pub(crate) struct AppInner {
     pub(crate) wake: Wake,
     /// Highest change number that is stored.
     pub(crate) changes: watch::Receiver<u64>,
+    /// When the database was found to be restored or copied, the last time.
+    pub(crate) restored_at: Option<Millis>,
     pub(crate) config: Config,
 }
 

@@ -196,7 +196,7 @@ impl Round {
 
     /// A lease that ended belongs to a worker that died, here or in an earlier process.
     async fn end_dead_leases(&self, now: Millis) -> StoreResult<()> {
-        let rules = Rules::of(&self.app.config);
+        let rules = Rules::of(&self.app);
         let expired = self.app.store.expired(now, 1_000).await?;
         let changes: Vec<_> = expired
             .iter()

@@ -22,6 +22,15 @@ impl Ids {
         self.0.insert(hash(id));
     }
 
+    /// The posts that were made before `since` for certain.
+    pub(crate) fn add_older(&mut self, look: &Look, since: Millis) {
+        let is_older =
+            |post: &&RemotePost| made_at(post).is_some_and(|at| at < since - MATCH_SKEW_MS);
+        for post in look.posts.iter().filter(is_older) {
+            self.add(&post.id);
+        }
+    }
+
     pub(crate) fn has(&self, id: &str) -> bool {
         self.0.contains(&hash(id))
     }
@@ -103,7 +112,9 @@ pub(crate) fn since(target: &TargetRow) -> Millis {
     target
         .attempt
         .as_ref()
-        .map_or(target.scheduled_at, |attempt| attempt.armed_at)
+        .map_or(target.scheduled_at, |attempt| {
+            attempt.since.unwrap_or(attempt.armed_at)
+        })
 }
 
 #[cfg(test)]
@@ -214,6 +225,19 @@ mod tests {
             ..look(vec![])
         };
         assert_eq!(new_ids(&hidden, &[], &[]), Err(false));
+    }
+
+    #[test]
+    fn after_a_restore_older_posts_are_the_known_ones() {
+        let mut known = Ids::default();
+        let seen = look(vec![
+            post("1", Some("2026-05-28T20:24:39Z"), true),
+            post("2", Some("2026-05-28T20:24:40Z"), true),
+            post("3", None, true),
+        ]);
+        known.add_older(&seen, NOW);
+        assert!(known.has("1"), "older by more than clocks differ");
+        assert!(!known.has("2") && !known.has("3"), "could be ours");
     }
 
     #[test]

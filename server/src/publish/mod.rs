@@ -15,7 +15,9 @@ mod in_flight;
 mod looks;
 mod machine;
 mod reconnected;
+mod restored;
 mod runner;
 
 pub(crate) use dispatcher::{Dispatcher, Wake};
 pub(crate) use reconnected::account_connected;
+pub(crate) use restored::doubt_everything;

@@ -6,7 +6,10 @@ use super::machine::{Happened, Rules, step};
 use crate::store::{Millis, Owner, Store, StoreResult, UploadFilter};
 
 /// Nothing that waits for its account is in doubt.
-const NO_DOUBT: Rules = Rules { quiet_ms: 0 };
+const NO_DOUBT: Rules = Rules {
+    quiet_ms: 0,
+    restored_at: None,
+};
 
 /// Uploads read at once.
 const PAGE: u32 = 500;

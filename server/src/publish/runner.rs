@@ -46,7 +46,8 @@ impl Worker<'_> {
     }
 
     async fn publish(&self, target: TargetRow) {
-        let Some(target) = self.advance(target, Happened::Taken).await else {
+        let taken = self.advance(target, Happened::Taken).await;
+        let Some(target) = taken.filter(|target| target.phase == Phase::Claimed) else {
             return;
         };
         let platform = match self.app.platforms.get(&target.platform) {
@@ -147,7 +148,9 @@ impl Worker<'_> {
             prepared: prepared.state.clone(),
             baseline: baseline.map(|ids| ids.to_bytes()),
         };
-        let Some(target) = self.advance(target, happened).await else {
+        let armed = self.advance(target, happened).await;
+        // Without an intent row nothing is sent, whatever else the move was.
+        let Some(target) = armed.filter(|target| target.phase == Phase::Armed) else {
             return;
         };
         let window = Duration::from_millis(SEND_WINDOW_MS.unsigned_abs());
@@ -222,9 +225,12 @@ impl Worker<'_> {
             .baseline(&target.owner, &target.id, target.attempts)
             .await
             .map_err(|error| unavailable(error.into()))?;
-        let before = before
+        let mut before = before
             .map(|bytes| Ids::from_bytes(&bytes))
             .unwrap_or_default();
+        if let Some(since) = target.attempt.as_ref().and_then(|attempt| attempt.since) {
+            before.add_older(&look, since);
+        }
         let ours: HashSet<String> = ours.into_iter().collect();
         Ok(evaluate(&look, &before, &ours, since(target), begun_at))
     }
@@ -261,7 +267,7 @@ impl Worker<'_> {
         if let Some(wait) = hold(&happened) {
             self.rest(&target, wait).await;
         }
-        let rules = Rules::of(&app.config);
+        let rules = Rules::of(app);
         let mut target = target;
         let mut pause = Duration::from_millis(100);
         loop {

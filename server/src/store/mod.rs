@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub(crate) use open::{Opened, open, open_beside};
+pub(crate) use open::{FILE, Opened, open, open_beside};
 
 pub use model::{
     AccountRow, ApiKeyRow, Attempt, AttemptChange, ConnectRow, CreateOutcome, DataKeyRow, Doubt,
@@ -247,6 +247,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// Adds a data key if its (team, version) is free; false otherwise.
     async fn add_data_key(&self, row: DataKeyRow) -> StoreResult<bool>;
+
+    // ---- the database itself
+
+    /// What the engine noted about this database under a name.
+    async fn note(&self, name: &str) -> StoreResult<Option<String>>;
+
+    /// Notes all of these, each replacing what was there under its name.
+    async fn put_notes(&self, notes: Vec<(&'static str, String)>) -> StoreResult<()>;
 
     // ---- media
 

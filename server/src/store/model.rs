@@ -181,6 +181,9 @@ pub struct Attempt {
     pub armed_at: Millis,
     /// True when the posts that existed before are known: only then a look can tell.
     pub has_baseline: bool,
+    /// After a restore: posts made before this time are those that existed before, and all that is known of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Millis>,
     /// Set once the answer was lost or unclear.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubt: Option<Doubt>,

@@ -54,4 +54,4 @@ pub(crate) async fn open_beside(database: &Database, data: &Path) -> StoreResult
 }
 
 /// Name of the database file in a data folder.
-const FILE: &str = "multi-upload.db";
+pub(crate) const FILE: &str = "multi-upload.db";

@@ -301,3 +301,13 @@ pub(crate) async fn a_closed_store_refuses(store: Arc<dyn Store>) {
     let refused = store.upload(&home(), "up_00000001").await.unwrap_err();
     assert!(refused.to_string().contains("closed"), "{refused}");
 }
+
+pub(crate) async fn a_note_is_replaced_by_the_next(store: Arc<dyn Store>) {
+    assert_eq!(store.note("epoch").await.unwrap(), None);
+    let both =
+        |epoch: &str, beat: &str| vec![("epoch", epoch.to_owned()), ("beat", beat.to_owned())];
+    store.put_notes(both("a", "1")).await.unwrap();
+    store.put_notes(both("a", "2")).await.unwrap();
+    assert_eq!(store.note("epoch").await.unwrap().as_deref(), Some("a"));
+    assert_eq!(store.note("beat").await.unwrap().as_deref(), Some("2"));
+}

@@ -203,6 +203,7 @@ pub(crate) fn ids(rows: &[TargetRow]) -> Vec<u32> {
 /// An attempt armed at this time that is in doubt.
 pub(crate) fn attempt(armed_at: Millis) -> Attempt {
     Attempt {
+        since: None,
         armed_at,
         has_baseline: true,
         doubt: Some(Doubt {

@@ -307,7 +307,11 @@ impl fmt::Display for ErrorInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code, self.detail)?;
         // A single wrong field is often the whole detail: saying it twice helps nobody.
-        for error in self.errors.iter().filter(|error| error.detail != self.detail) {
+        for error in self
+            .errors
+            .iter()
+            .filter(|error| error.detail != self.detail)
+        {
             write!(f, "\n  {}: {}", error.pointer, error.detail)?;
         }
         if !self.remedy.is_empty() {

@@ -40,7 +40,11 @@ impl Mover<'_> {
                 &format!("{why}, and the pins before it are not known"),
             );
         };
-        let quiet_until = attempt.armed_at + self.rules.quiet_ms;
+        // Whoever worked on before a restore may have armed once more.
+        let last = attempt
+            .armed_at
+            .max(self.rules.restored_at.unwrap_or(Millis::MIN));
+        let quiet_until = last.saturating_add(self.rules.quiet_ms);
         let mut attempt = attempt.clone();
         attempt.doubt = Some(Doubt {
             quiet_until,
@@ -211,7 +215,11 @@ impl Mover<'_> {
         let mut change = self.change(
             row,
             "target.absent",
-            "proven absent; sending it again",
+            if self.target.attempts == 0 {
+                "proven absent; sending it"
+            } else {
+                "proven absent; sending it again"
+            },
             data,
         );
         change.attempt = self.close("absent");

@@ -7,6 +7,7 @@
 //! answer does not prove what happened.
 
 mod doubt;
+mod restored;
 mod sending;
 #[cfg(test)]
 pub(super) mod tests;
@@ -16,7 +17,7 @@ use multi_upload_platforms::{CommitAnswer, FailureClass, PlatformError, RemotePo
 use multi_upload_wire::{ErrorInfo, TargetRef};
 use serde_json::{Map, Value, json};
 
-use crate::config::Config;
+use crate::state::App;
 use crate::store::{AttemptChange, Millis, NewEvent, Phase, TargetChange, TargetRow};
 
 pub(crate) use doubt::MATCH_SKEW_MS;
@@ -30,12 +31,16 @@ const SPAM_REST_MS: Millis = 4 * 3_600_000;
 pub(crate) struct Rules {
     /// How long after arming an attempt may still take effect, or stay invisible.
     pub(crate) quiet_ms: Millis,
+    /// When the database was found to be restored or copied, the last time.
+    pub(crate) restored_at: Option<Millis>,
 }
 
 impl Rules {
-    pub(crate) fn of(config: &Config) -> Self {
+    pub(crate) fn of(app: &App) -> Self {
+        let quiet = app.config.quiet_period.as_millis();
         Self {
-            quiet_ms: Millis::try_from(config.quiet_period.as_millis()).unwrap_or(Millis::MAX / 4),
+            quiet_ms: Millis::try_from(quiet).unwrap_or(Millis::MAX / 4),
+            restored_at: app.restored_at,
         }
     }
 }
@@ -62,6 +67,8 @@ pub(crate) enum Happened {
     LeaseEnded,
     /// A person connected its account again.
     Reconnected,
+    /// The database was restored or copied: what it says may have been overtaken.
+    Restored,
 }
 
 /// What a look for a target saw.
@@ -96,6 +103,9 @@ pub(crate) fn step(
         rules,
     };
     match (target.phase, happened) {
+        (Phase::Claimed, Happened::Taken) if mover.is_from_before_a_restore() => {
+            Some(mover.doubt_restored())
+        }
         (Phase::Claimed, Happened::Taken) => (now > target.send_until).then(|| mover.missed()),
         (Phase::Claimed, Happened::SetBack(error)) => Some(mover.set_back(error)),
         (Phase::Claimed, Happened::Ready { prepared, baseline }) => {
@@ -118,6 +128,8 @@ pub(crate) fn step(
         (Phase::Reconciling, Happened::Looked(seen)) => Some(mover.looked(seen)),
         (Phase::Published, Happened::Looked(seen)) => Some(mover.sentinel_looked(seen)),
         (Phase::Waiting, Happened::Reconnected) => mover.reconnected(),
+        (Phase::Waiting, Happened::Restored) => mover.check_now(),
+        (Phase::Reconciling, Happened::Restored) => mover.look_anew(),
         // Anything else is a late word about a target that has moved on; fences make it harmless.
         _ => None,
     }

@@ -46,7 +46,10 @@ impl Mover<'_> {
 
     pub(super) fn released(&self) -> TargetChange {
         let mut row = self.end(Phase::Waiting);
-        row.due_at = self.now;
+        // What was due before a restore keeps that time: it must not be sent unseen.
+        if !self.is_from_before_a_restore() {
+            row.due_at = self.now;
+        }
         self.change(
             row,
             "target.released",
@@ -62,7 +65,8 @@ impl Mover<'_> {
             .as_ref()
             .is_some_and(|error| error.is(ErrorCode::AccountReconnectRequired));
         let mut row = self.target.clone();
-        row.due_at = self.now;
+        // What is due already keeps its place.
+        row.due_at = row.due_at.min(self.now);
         waits_for_it.then(|| {
             self.change(
                 row,
@@ -107,6 +111,7 @@ impl Mover<'_> {
         row.attempt = Some(Attempt {
             armed_at: self.now,
             has_baseline: baseline.is_some(),
+            since: None,
             doubt: None,
         });
         let mut change = self.change(

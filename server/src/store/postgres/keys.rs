@@ -114,3 +114,24 @@ pub(super) async fn add_data_key<C: GenericClient>(client: &C, row: &DataKeyRow)
     .await?;
     Ok(added == 1)
 }
+
+pub(super) async fn note<C: GenericClient>(client: &C, name: &str) -> Res<Option<String>> {
+    let found = row(client, "SELECT value FROM notes WHERE name = $1", &[&name]).await?;
+    Ok(found.map(|row| row.get(0)))
+}
+
+pub(super) async fn put_notes<C: GenericClient>(
+    client: &C,
+    notes: &[(&'static str, String)],
+) -> Res<()> {
+    let names: Vec<&str> = notes.iter().map(|(name, _)| *name).collect();
+    let values: Vec<&str> = notes.iter().map(|(_, value)| value.as_str()).collect();
+    execute(
+        client,
+        "INSERT INTO notes (name, value) SELECT * FROM unnest($1::text[], $2::text[]) \
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        &[&names, &values],
+    )
+    .await?;
+    Ok(())
+}

@@ -434,6 +434,16 @@ impl Store for PgStore {
         Ok(keys::add_data_key(&client, &row).await?)
     }
 
+    async fn note(&self, name: &str) -> StoreResult<Option<String>> {
+        let client = self.db.client().await?;
+        Ok(keys::note(&client, name).await?)
+    }
+
+    async fn put_notes(&self, notes: Vec<(&'static str, String)>) -> StoreResult<()> {
+        let client = self.db.client().await?;
+        Ok(keys::put_notes(&client, &notes).await?)
+    }
+
     async fn put_media(&self, row: MediaRow) -> StoreResult<()> {
         let client = self.db.client().await?;
         Ok(media::put(&client, &row).await?)

@@ -1,7 +1,7 @@
 //! API keys and wrapped data keys.
 
 use multi_upload_wire::Scope;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::codec::{is_taken, json, json_opt, mode_from_db, parse, parse_opt};
 use crate::store::{ApiKeyRow, DataKeyRow, Millis, Owner, StoreResult};
@@ -105,4 +105,21 @@ pub(super) fn add_data_key(conn: &Connection, row: &DataKeyRow) -> StoreResult<b
         Err(error) if is_taken(&error) => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+pub(super) fn note(conn: &Connection, name: &str) -> StoreResult<Option<String>> {
+    Ok(conn
+        .prepare_cached("SELECT value FROM notes WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?)
+}
+
+pub(super) fn put_notes(conn: &Connection, notes: &[(&'static str, String)]) -> StoreResult<()> {
+    let mut statement = conn.prepare_cached(
+        "INSERT INTO notes (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )?;
+    for (name, value) in notes {
+        statement.execute(params![name, value])?;
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The store in one SQLite file: one thread writes with group commit, a few connections read.
 
 mod accounts;
+mod backup;
 mod claims;
 mod codec;
 mod events;
@@ -30,6 +31,8 @@ use super::{
 };
 use readers::Readers;
 use writer::Writer;
+
+pub(crate) use backup::{check, copy, fold_log};
 
 /// Reading connections of a service.
 const READERS: u32 = 4;
@@ -402,6 +405,17 @@ impl Store for SqliteStore {
     async fn add_data_key(&self, row: DataKeyRow) -> StoreResult<bool> {
         self.writer
             .run(move |tx| keys::add_data_key(tx.conn, &row))
+            .await
+    }
+
+    async fn note(&self, name: &str) -> StoreResult<Option<String>> {
+        let name = name.to_owned();
+        self.readers.run(move |conn| keys::note(conn, &name)).await
+    }
+
+    async fn put_notes(&self, notes: Vec<(&'static str, String)>) -> StoreResult<()> {
+        self.writer
+            .run(move |tx| keys::put_notes(tx.conn, &notes))
             .await
     }
 

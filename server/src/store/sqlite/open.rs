@@ -11,7 +11,7 @@ use crate::store::{StoreError, StoreResult};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Every migration, in order; the schema's number is the position, from 1. A released one never changes.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_first.sql")];
+pub(super) const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_first.sql")];
 
 /// Statements kept compiled, per connection.
 const STATEMENTS: usize = 128;
@@ -94,7 +94,7 @@ fn migrate(conn: &mut Connection, path: &Path) -> StoreResult<()> {
 }
 
 /// Makes the file readable for its owner only, before SQLite writes into it; SQLite gives the log the same mode.
-fn create_private(path: &Path) -> StoreResult<()> {
+pub(super) fn create_private(path: &Path) -> StoreResult<()> {
     let failed = |error: std::io::Error| {
         StoreError::Failed(format!(
             "the database {} cannot be opened: {error}",

@@ -228,6 +228,12 @@ CREATE TABLE media (
     PRIMARY KEY (team, mode, id)
 );
 
+-- What an engine notes about the database itself.
+CREATE TABLE notes (
+    name  text COLLATE "C" PRIMARY KEY,
+    value text NOT NULL
+);
+
 -- Small tables that change with every post: cleaned early, so that they stay small.
 ALTER TABLE counters SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 ALTER TABLE pace SET (autovacuum_vacuum_scale_factor = 0.05);

@@ -225,3 +225,9 @@ CREATE TABLE media (
     expires_at   INTEGER,
     PRIMARY KEY (team, mode, id)
 ) STRICT, WITHOUT ROWID;
+
+-- What an engine notes about the database itself.
+CREATE TABLE notes (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
