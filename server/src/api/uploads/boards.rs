@@ -35,7 +35,9 @@ pub(super) fn judge(
         Ok(boards) => in_words(account, boards),
         Err(why) => format!("the boards of {account} could not be listed just now: {why}"),
     };
-    let remedy = answer.is_ok().then(|| "Choose one of the boards listed.".to_owned());
+    let remedy = answer
+        .is_ok()
+        .then(|| "Choose one of the boards listed.".to_owned());
     let Some(board_id) = board_id else {
         return Verdict::Bad {
             code: "required",
