@@ -54,18 +54,8 @@ pub(crate) struct Dispatcher {
 impl Dispatcher {
     /// Starts on the current runtime.
     pub(crate) fn start(app: App) -> Self {
-        let stop = CancellationToken::new();
-        let tasks = TaskTracker::new();
-        let round = Round {
-            permits: Arc::new(Semaphore::new(app.config.workers.max(1))),
-            in_flight: InFlight::default(),
-            baselines: Arc::default(),
-            holds: Arc::default(),
-            limits: Arc::new(app.platforms.write_limits()),
-            app,
-            stop: stop.clone(),
-            tasks: tasks.clone(),
-        };
+        let round = Round::new(app);
+        let (stop, tasks) = (round.stop.clone(), round.tasks.clone());
         let ended = CancellationToken::new();
         tokio::spawn(
             round
@@ -88,18 +78,32 @@ impl Dispatcher {
     }
 }
 
-struct Round {
-    app: App,
+/// What one process knows while it publishes.
+pub(super) struct Round {
+    pub(super) app: App,
     permits: Arc<Semaphore>,
     in_flight: InFlight,
-    baselines: Arc<Baselines>,
-    holds: Arc<Holds>,
+    pub(super) baselines: Arc<Baselines>,
+    pub(super) holds: Arc<Holds>,
     limits: Arc<BTreeMap<String, WriteLimit>>,
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Round {
+    pub(super) fn new(app: App) -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(app.config.workers.max(1))),
+            in_flight: InFlight::default(),
+            baselines: Arc::default(),
+            holds: Arc::default(),
+            limits: Arc::new(app.platforms.write_limits()),
+            app,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
     async fn run(self) {
         while !self.stop.is_cancelled() {
             let sleep = match self.once().await {
@@ -149,7 +153,7 @@ impl Round {
     }
 
     /// Looks for targets in doubt come first: they end waits that have begun, and there are few.
-    async fn claim(&self, now: Millis, room: usize) -> StoreResult<Vec<TargetRow>> {
+    pub(super) async fn claim(&self, now: Millis, room: usize) -> StoreResult<Vec<TargetRow>> {
         let store = &self.app.store;
         let lease = now + LEASE_MS;
         let left = |taken: usize| u32::try_from(room - taken).unwrap_or(0);
@@ -195,7 +199,7 @@ impl Round {
     }
 
     /// A lease that ended belongs to a worker that died, here or in an earlier process.
-    async fn end_dead_leases(&self, now: Millis) -> StoreResult<()> {
+    pub(super) async fn end_dead_leases(&self, now: Millis) -> StoreResult<()> {
         let rules = Rules::of(&self.app);
         let expired = self.app.store.expired(now, 1_000).await?;
         let changes: Vec<_> = expired

@@ -86,6 +86,22 @@ pub(crate) fn evaluate(
     Seen::New(new)
 }
 
+/// The same for a target that is published. What stood there before is not known any more, so a post that
+/// tells no time may be older than ours: it is no sign of a second one.
+pub(crate) fn surplus(seen: Seen) -> Seen {
+    let Seen::New(mut posts) = seen else {
+        return seen;
+    };
+    posts.retain(|post| made_at(post).is_some());
+    if posts.is_empty() {
+        return Seen::Nothing {
+            conclusive: false,
+            begun_at: 0,
+        };
+    }
+    Seen::New(posts)
+}
+
 /// A list proves absence only if it was read to its end and shows a post that must be there, or the
 /// network itself says that there is none.
 fn is_controlled(look: &Look, before: &Ids, ours: &HashSet<String>) -> bool {
@@ -176,6 +192,15 @@ mod tests {
             Err(true),
             "older than the attempt"
         );
+    }
+
+    #[test]
+    fn after_a_publication_only_a_post_of_known_age_is_a_second_one() {
+        let (dated, undated) = (post("1", Some(T), true), post("2", None, true));
+        let seen = surplus(Seen::New(vec![dated.clone(), undated.clone()]));
+        assert!(matches!(seen, Seen::New(posts) if posts == [dated]));
+        let seen = surplus(Seen::New(vec![undated]));
+        assert!(matches!(seen, Seen::Nothing { .. }));
     }
 
     #[test]

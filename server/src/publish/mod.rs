@@ -9,6 +9,8 @@
 //! again by itself.
 
 mod baselines;
+#[cfg(test)]
+mod crashes;
 mod dispatcher;
 mod holds;
 mod in_flight;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::baselines::{Baselines, looks_spent};
 use super::holds::Holds;
-use super::looks::{Ids, evaluate, since};
+use super::looks::{Ids, evaluate, since, surplus};
 use super::machine::{Happened, Rules, SEND_WINDOW_MS, Seen, hold, step};
 use crate::state::App;
 use crate::store::{Millis, Phase, TargetRow};
@@ -232,7 +232,12 @@ impl Worker<'_> {
             before.add_older(&look, since);
         }
         let ours: HashSet<String> = ours.into_iter().collect();
-        Ok(evaluate(&look, &before, &ours, since(target), begun_at))
+        let seen = evaluate(&look, &before, &ours, since(target), begun_at);
+        Ok(if target.phase == Phase::Published {
+            surplus(seen)
+        } else {
+            seen
+        })
     }
 
     /// Holds the target's account. What is stored replaces what was, so it is stored again where another

@@ -57,8 +57,9 @@ async fn a_missing_or_foreign_board_lists_the_boards() {
             board["name"].as_str().unwrap()
         );
         assert!(detail(&reply, 0).contains(&words), "{words}");
-        assert!(reply.json["remedy"].as_str().unwrap().contains(&words));
     }
+    // Once is enough: the remedy points to the list.
+    assert!(reply.json["remedy"].as_str().unwrap().contains("listed"));
 
     let reply = service
         .post("/v1/upload", &with(&good, "board_id", json!("42")))
