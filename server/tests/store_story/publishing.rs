@@ -429,7 +429,7 @@ pub(crate) async fn a_living_holder_keeps_its_lease(store: Arc<dyn Store>) {
     // One in doubt has a lease only during a look.
     let doubt = moved(&*store, &late, Phase::Reconciling, 400).await;
     let lost = store.extend_leases(vec![held(&doubt)], 9_000).await;
-    assert_eq!(lost.unwrap(), [doubt.id.clone()]);
+    assert_eq!(lost.unwrap(), std::slice::from_ref(&doubt.id));
     let look = store.claim_looks(9_000, 10_000, 10).await.unwrap();
     assert_eq!(look.len(), 1);
     let lost = store.extend_leases(vec![held(&look[0])], 20_000).await;
