@@ -37,7 +37,7 @@ FAULTS = [
         "match": {"method": "POST", "path": "/v5/pins", "nth": 10},
         "action": {"status": 429, "headers": {"x-ratelimit-reset": "1"}},
     },
-    # The answer is lost: once after the pin was made, once before. Only a look at the board can tell.
+    # The answer is lost: once after the pin was made, once before. Only a look at the board tells.
     {
         "match": {"method": "POST", "path": "/v5/pins", "body_contains": "Demo pin 20"},
         "when": "after",

@@ -1,4 +1,4 @@
-"""Backup, restore and copies of a data folder: the network knows what was really sent, the database may not."""
+"""Backup, restore and copies of a data folder: the network knows what was really sent."""
 
 from __future__ import annotations
 
