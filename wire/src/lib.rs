@@ -24,7 +24,7 @@ pub use error::{
 };
 pub use event::{Changes, Event};
 pub use key::{ApiKey, CreateApiKey, CreatedApiKey, Mode, Scope};
-pub use media::{Media, MediaKind};
+pub use media::{Media, MediaFacts, MediaKind};
 pub use page::Page;
 pub use upload::{
     BatchItem, BatchRequest, BatchResponse, BatchResult, CreateUpload, Late, Override, Resolution,

@@ -1,7 +1,7 @@
 //! `cargo xtask deps`: which crate may use which.
 //!
-//! The crates form one chain (`wire <- core <- platforms <- server <- cli <- bindings`), with the sandbox and the test
-//! kit beside it. An edge that is not in the table is a mistake, even where it compiles.
+//! The crates form one chain (`wire <- core <- platforms <- server <- cli <- bindings`), with the media parsers, the sandbox
+//! and the test kit beside it. An edge that is not in the table is a mistake, even where it compiles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -25,6 +25,7 @@ struct Rule {
 
 const WIRE: &str = "multi-upload-wire";
 const CORE: &str = "multi-upload-core";
+const MEDIA: &str = "multi-upload-media";
 const PLATFORMS: &str = "multi-upload-platforms";
 const SERVER: &str = "multi-upload-server";
 const SANDBOX: &str = "multi-upload-sandbox";
@@ -60,6 +61,14 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        krate: MEDIA,
+        uses: &[WIRE],
+        tests_use: &[],
+        never: FFI,
+        // Pure: bytes in, facts or bytes out.
+        never_reaches: &["tokio", "reqwest", "hyper", "axum", "rusqlite"],
+    },
+    Rule {
         krate: PLATFORMS,
         uses: &[CORE, WIRE],
         tests_use: &[SANDBOX],
@@ -68,7 +77,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         krate: SERVER,
-        uses: &[PLATFORMS, CORE, WIRE],
+        uses: &[PLATFORMS, MEDIA, CORE, WIRE],
         tests_use: &[SANDBOX],
         never: FFI,
         never_reaches: FFI,

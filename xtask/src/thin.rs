@@ -29,8 +29,8 @@ const BUDGETS: &[Budget] = &[
         name: "Python binding, Python",
         folder: "bindings-python/python",
         endings: &["py", "pyi"],
-        base: 700,
-        per_method: 0,
+        base: 300,
+        per_method: 14,
     },
     Budget {
         name: "Node binding, Rust",
@@ -43,8 +43,8 @@ const BUDGETS: &[Budget] = &[
         name: "Node binding, TypeScript",
         folder: "bindings-node/ts",
         endings: &["ts", "mts", "cts"],
-        base: 600,
-        per_method: 0,
+        base: 250,
+        per_method: 12,
     },
 ];
 
