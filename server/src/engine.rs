@@ -11,7 +11,7 @@ use multi_upload_core::{Client, ClientOptions};
 use multi_upload_platforms::Platform;
 use multi_upload_platforms::pinterest::Pinterest;
 use multi_upload_wire::{CreateApiKey, CreatedApiKey, ErrorCode, ErrorInfo, Mode, Scope};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -55,6 +55,22 @@ struct Inner {
     lock: File,
 }
 
+/// What an engine stands on, where it is not its own: for simulations.
+pub struct Ground {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Highest change number that is stored.
+    pub changes: watch::Receiver<u64>,
+    /// The networks.
+    pub platforms: Vec<Arc<dyn Platform>>,
+}
+
+impl std::fmt::Debug for Ground {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ground")
+    }
+}
+
 impl Engine {
     /// Opens the data folder and starts publishing.
     ///
@@ -62,14 +78,39 @@ impl Engine {
     /// `DATA_IN_USE` when another engine has the folder, `CONFIG_INVALID` for a setting,
     /// `STORAGE_FAILED` when the database cannot be opened.
     pub async fn start(config: Config) -> Result<Self, ErrorInfo> {
-        let holder = format!("pid {}, {}", std::process::id(), config.public_url);
-        let lock = lock_folder(&config.data, &holder)?;
+        let lock = lock_for(&config)?;
+        let opened = store::open(&config.database, &config.data).await?;
+        let pinterest: Arc<dyn Platform> = Arc::new(Pinterest::new(config.pinterest.clone())?);
+        Self::begin(config, lock, opened, [pinterest]).await
+    }
+
+    /// The same on a ground that is given: what it holds stays there when the engine goes.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub async fn start_on(config: Config, ground: Ground) -> Result<Self, ErrorInfo> {
+        let lock = lock_for(&config)?;
+        let opened = Opened {
+            store: ground.store,
+            changes: ground.changes,
+            wakes: None,
+            shared: None,
+        };
+        Self::begin(config, lock, opened, ground.platforms).await
+    }
+
+    async fn begin(
+        config: Config,
+        lock: File,
+        opened: Opened,
+        platforms: impl IntoIterator<Item = Arc<dyn Platform>>,
+    ) -> Result<Self, ErrorInfo> {
         let Opened {
             store,
             changes,
             wakes,
             shared,
-        } = store::open(&config.database, &config.data).await?;
+        } = opened;
         if let Some(shared) = &shared {
             shared_time::measure(shared, &config.clock).await?;
         }
@@ -80,8 +121,7 @@ impl Engine {
             None => MasterKey::load()?,
         };
         let vault = Vault::open(Arc::clone(&store), master).await?;
-        let pinterest: Arc<dyn Platform> = Arc::new(Pinterest::new(config.pinterest.clone())?);
-        let platforms = Platforms::new([pinterest]);
+        let platforms = Platforms::new(platforms);
         let wake = Wake::default();
         let accounts = Accounts::new(Parts {
             store: Arc::clone(&store),
@@ -189,6 +229,11 @@ fn pass_on(wakes: Arc<Notify>, wake: Wake) {
             wake.wake();
         }
     });
+}
+
+fn lock_for(config: &Config) -> Result<File, ErrorInfo> {
+    let holder = format!("pid {}, {}", std::process::id(), config.public_url);
+    lock_folder(&config.data, &holder)
 }
 
 /// Makes the folder and takes its lock.
