@@ -26,7 +26,10 @@ pub(crate) struct AppInner {
     pub(crate) accounts: Accounts,
     pub(crate) media: Library,
     /// The way out to addresses that users give.
-    #[allow(dead_code, reason = "its callers, webhooks and fetched media, come next")]
+    #[allow(
+        dead_code,
+        reason = "its callers, webhooks and fetched media, come next"
+    )]
     pub(crate) gate: Gate,
     pub(crate) platforms: Platforms,
     pub(crate) clock: Clock,
