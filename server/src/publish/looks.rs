@@ -14,8 +14,11 @@ use crate::store::{Millis, TargetRow};
 pub(crate) struct Ids(HashSet<u64>);
 
 impl Ids {
-    pub(crate) fn of(look: &Look) -> Self {
-        Self(look.posts.iter().map(|post| hash(&post.id)).collect())
+    /// Everything that stands there. `None` if the look does not show it: cut short, or empty although the network counts posts.
+    pub(crate) fn all_of(look: &Look) -> Option<Self> {
+        let is_believable = !look.posts.is_empty() || look.total == Some(0);
+        (look.complete && is_believable)
+            .then(|| Self(look.posts.iter().map(|post| hash(&post.id)).collect()))
     }
 
     pub(crate) fn add(&mut self, id: &str) {
@@ -266,8 +269,29 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_there_is_known_only_from_a_list_that_can_be_believed() {
+        let cut = Look {
+            complete: false,
+            ..look(vec![post("1", None, true)])
+        };
+        let outage = Look {
+            total: Some(2),
+            ..look(vec![])
+        };
+        let empty = Look {
+            total: Some(0),
+            ..look(vec![])
+        };
+        for unknown in [cut, outage, look(vec![])] {
+            assert_eq!(Ids::all_of(&unknown), None);
+        }
+        assert_eq!(Ids::all_of(&empty), Some(Ids::default()));
+    }
+
+    #[test]
     fn ids_survive_as_bytes() {
-        let ids = Ids::of(&look(vec![post("1", None, true), post("2", None, true)]));
+        let seen = look(vec![post("1", None, true), post("2", None, true)]);
+        let ids = Ids::all_of(&seen).unwrap();
         assert_eq!(Ids::from_bytes(&ids.to_bytes()), ids);
         assert_eq!(ids.to_bytes().len(), 16);
     }

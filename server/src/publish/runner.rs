@@ -120,12 +120,11 @@ impl Worker<'_> {
             return None;
         }
         match platform.look(token, &target.content).await {
-            Ok(look) if look.complete => {
-                let ids = Ids::of(&look);
+            Ok(look) => {
+                let ids = Ids::all_of(&look)?;
                 self.baselines.put(target, ids.clone(), now);
                 Some(ids)
             }
-            Ok(_) => None,
             Err(error) => {
                 tracing::debug!(%error, target_id = %target.id, "no baseline");
                 None

@@ -1,0 +1,141 @@
+//! A store between an engine and its store. It can wait for every answer on the spot, so that a simulated time does not run on
+//! while SQLite works; and it can lose words: the request, or the answer to a transaction that was committed.
+//!
+//! Included by each test that needs it, beside a `store` module in its scope.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+
+use async_trait::async_trait;
+
+use super::store::{
+    AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, MediaRow, Millis,
+    NewUpload, Owner, Store, StoreError, StoreResult, TargetChange, TargetRow, UploadEdit,
+    UploadFilter, UploadRow, WriteLimit,
+};
+
+/// What becomes of one write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is done and answered.
+    Answered,
+    /// It is done, and its caller hears that the connection was lost.
+    AnswerLost,
+    /// It is not done.
+    RequestLost,
+}
+
+/// See the module.
+pub(crate) struct Between {
+    pub(crate) inner: Arc<dyn Store>,
+    /// Whether each call blocks its thread until it is answered.
+    pub(crate) waits: bool,
+    /// Asked before each write.
+    pub(crate) fate: Box<dyn Fn() -> Fate + Send + Sync>,
+}
+
+impl Between {
+    async fn read<T>(&self, work: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
+        if self.waits { wait(work) } else { work.await }
+    }
+
+    async fn write<T>(&self, work: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
+        let fate = (self.fate)();
+        if fate == Fate::RequestLost {
+            return Err(lost());
+        }
+        let answer = self.read(work).await;
+        if fate == Fate::AnswerLost {
+            answer.and_then(|_| Err(lost()))
+        } else {
+            answer
+        }
+    }
+}
+
+fn lost() -> StoreError {
+    StoreError::Failed("the connection to the database was lost".to_owned())
+}
+
+/// Blocks this thread until it is done.
+fn wait<F: Future>(work: F) -> F::Output {
+    struct Parked(Thread);
+    impl Wake for Parked {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Parked(std::thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    // The task around it has a budget, which is not renewed while it waits here.
+    let mut work = pin!(tokio::task::unconstrained(work));
+    loop {
+        if let Poll::Ready(output) = work.as_mut().poll(&mut cx) {
+            return output;
+        }
+        std::thread::park();
+    }
+}
+
+macro_rules! store {
+    ($($kind:ident $name:ident($($argument:ident: $type:ty),*) -> $output:ty;)+) => {
+        #[async_trait]
+        impl Store for Between {
+            $(async fn $name(&self, $($argument: $type),*) -> StoreResult<$output> {
+                self.$kind(self.inner.$name($($argument),*)).await
+            })+
+        }
+    };
+}
+
+store! {
+    write create_uploads(uploads: Vec<NewUpload>) -> Vec<CreateOutcome>;
+    read answered(owner: &Owner, key: &str, now: Millis) -> Option<(Vec<u8>, String)>;
+    read upload(owner: &Owner, id: &str) -> Option<UploadRow>;
+    read uploads(owner: &Owner, filter: &UploadFilter, before: Option<&str>, limit: u32) -> Vec<UploadRow>;
+    read changes(owner: &Owner, since: u64, limit: u32) -> Vec<UploadRow>;
+    read last_change() -> u64;
+    write edit_upload(owner: &Owner, edit: UploadEdit) -> Option<UploadRow>;
+    read events(owner: &Owner, upload_id: &str) -> Vec<EventRow>;
+    read open_targets_after(owner: &Owner, account_id: &str, after: Millis) -> u64;
+    read next_timer() -> Option<Millis>;
+    write claim(now: Millis, lease_until: Millis, limit: u32, limits: Arc<BTreeMap<String, WriteLimit>>) -> Vec<TargetRow>;
+    write claim_looks(now: Millis, lease_until: Millis, limit: u32) -> Vec<TargetRow>;
+    write claim_sentinels(now: Millis, lease_until: Millis, limit: u32) -> Vec<TargetRow>;
+    write hold_account(owner: &Owner, account_id: &str, until: Millis) -> ();
+    read target(owner: &Owner, upload_id: &str, id: &str) -> Option<TargetRow>;
+    read baseline(owner: &Owner, target_id: &str, number: u32) -> Option<Vec<u8>>;
+    read known_remote_ids(owner: &Owner, account_id: &str, ids: Vec<String>) -> Vec<String>;
+    read expired(now: Millis, limit: u32) -> Vec<TargetRow>;
+    write extend_leases(held: Vec<Held>, until: Millis) -> Vec<String>;
+    write expire_leases(now: Millis) -> u64;
+    write change_target(change: TargetChange) -> Option<TargetRow>;
+    write change_targets(changes: Vec<TargetChange>) -> Vec<Option<TargetRow>>;
+    write put_account(row: AccountRow) -> ();
+    read account(owner: &Owner, id: &str) -> Option<AccountRow>;
+    read accounts(owner: &Owner) -> Vec<AccountRow>;
+    write begin_renewal(owner: &Owner, account_id: &str, now: Millis, until: Millis) -> bool;
+    write end_renewal(owner: &Owner, account_id: &str) -> ();
+    write save_tokens(row: AccountRow, expect: u64) -> bool;
+    write delete_account(owner: &Owner, id: &str) -> bool;
+    write create_connect(row: ConnectRow) -> ();
+    write take_connect(state_hash: &[u8], now: Millis) -> Option<ConnectRow>;
+    write finish_connect(row: ConnectRow) -> ();
+    read connect(owner: &Owner, id: &str) -> Option<ConnectRow>;
+    write create_api_key(row: ApiKeyRow) -> ();
+    read api_key(id: &str) -> Option<ApiKeyRow>;
+    read api_keys(team: &str) -> Vec<ApiKeyRow>;
+    write revoke_api_key(team: &str, id: &str, now: Millis) -> bool;
+    read data_keys(team: &str) -> Vec<DataKeyRow>;
+    write add_data_key(row: DataKeyRow) -> bool;
+    read note(name: &str) -> Option<String>;
+    write put_notes(notes: Vec<(&'static str, String)>) -> ();
+    write put_media(row: MediaRow) -> ();
+    read media(owner: &Owner, id: &str) -> Option<MediaRow>;
+    write delete_media(owner: &Owner, id: &str) -> bool;
+    write forget(before: Millis) -> u64;
+    read close() -> ();
+}
