@@ -14,6 +14,9 @@ use super::machine::{Happened, Rules, SEND_WINDOW_MS, Seen, hold, step};
 use crate::state::App;
 use crate::store::{Millis, Phase, TargetRow};
 
+/// Setbacks after which a target is sent without knowing what stands there.
+const BASELINE_SETBACKS: u32 = 4;
+
 /// What a worker needs.
 pub(crate) struct Worker<'a> {
     pub(crate) app: &'a App,
@@ -91,7 +94,7 @@ impl Worker<'_> {
                 target.prepared.as_ref(),
             )
             .await?;
-        let baseline = self.baseline(platform, token.secret(), target).await;
+        let baseline = self.baseline(platform, token.secret(), target).await?;
         let connection = platform.open().await?;
         Ok(Ready {
             token,
@@ -101,33 +104,35 @@ impl Worker<'_> {
         })
     }
 
-    /// The posts that exist before it is sent. Without them it is sent all the same, and an unclear
-    /// answer then goes to a person.
+    /// The posts that exist before it is sent. A network whose lists are out of order is likely to answer unclearly too, so it
+    /// is waited for, but not for long: then it is sent all the same, and an unclear answer goes to a person.
     async fn baseline(
         &self,
         platform: &dyn Platform,
         token: &str,
         target: &TargetRow,
-    ) -> Option<Ids> {
+    ) -> Result<Option<Ids>, PlatformError> {
         let now = self.app.clock.now();
         if let Some(known) = self.baselines.get(target, now) {
-            return Some(known);
+            return Ok(Some(known));
         }
         if !self
             .baselines
             .may_look(target, platform.limits().looks, now)
         {
-            return None;
+            return Ok(None);
         }
-        match platform.look(token, &target.content).await {
-            Ok(look) => {
-                let ids = Ids::all_of(&look)?;
+        let look = platform.look(token, &target.content).await;
+        let known = look.and_then(|look| Ids::all_of(&look).ok_or_else(unbelievable));
+        match known {
+            Ok(ids) => {
                 self.baselines.put(target, ids.clone(), now);
-                Some(ids)
+                Ok(Some(ids))
             }
+            Err(error) if is_worth_a_wait(&error, target) => Err(error),
             Err(error) => {
                 tracing::debug!(%error, target_id = %target.id, "no baseline");
-                None
+                Ok(None)
             }
         }
     }
@@ -319,4 +324,23 @@ impl Worker<'_> {
             }
         }
     }
+}
+
+fn unbelievable() -> PlatformError {
+    PlatformError::new(
+        FailureClass::Unavailable,
+        ErrorInfo::new(
+            ErrorCode::PlatformUnavailable,
+            "the list of the board was cut short, or empty although there are posts; nothing was sent",
+        ),
+    )
+}
+
+/// Whether a send waits for a list that could not be had.
+fn is_worth_a_wait(error: &PlatformError, target: &TargetRow) -> bool {
+    target.setbacks < BASELINE_SETBACKS
+        && matches!(
+            error.class,
+            FailureClass::NotSent | FailureClass::Unavailable | FailureClass::BadAnswer
+        )
 }
