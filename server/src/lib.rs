@@ -1,5 +1,9 @@
 //! The multi-upload service as a library.
 
+// Helpers in `tests/` serve the tests here too, and name this crate from outside.
+#[cfg(test)]
+extern crate self as multi_upload_server;
+
 mod accounts;
 mod api;
 mod backup;

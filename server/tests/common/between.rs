@@ -1,7 +1,7 @@
 //! A store between an engine and its store. It can wait for every answer on the spot, so that a simulated time does not run on
 //! while SQLite works; and it can lose words: the request, or the answer to a transaction that was committed.
 //!
-//! Included by each test that needs it, beside a `store` module in its scope.
+//! Included by each test that needs it.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -11,7 +11,7 @@ use std::thread::Thread;
 
 use async_trait::async_trait;
 
-use super::store::{
+use multi_upload_server::store::{
     AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, MediaRow, Millis,
     NewUpload, Owner, Store, StoreError, StoreResult, TargetChange, TargetRow, UploadEdit,
     UploadFilter, UploadRow, WriteLimit,
@@ -28,6 +28,17 @@ pub(crate) enum Fate {
     RequestLost,
 }
 
+/// Stands in for the calls that move targets: a rule that is switched off.
+#[async_trait]
+pub(crate) trait Moves: Send + Sync {
+    /// The move, or what becomes of it.
+    async fn change(
+        &self,
+        store: &dyn Store,
+        change: TargetChange,
+    ) -> StoreResult<Option<TargetRow>>;
+}
+
 /// See the module.
 pub(crate) struct Between {
     pub(crate) inner: Arc<dyn Store>,
@@ -35,11 +46,31 @@ pub(crate) struct Between {
     pub(crate) waits: bool,
     /// Asked before each write.
     pub(crate) fate: Box<dyn Fn() -> Fate + Send + Sync>,
+    /// Where moves do not go to the store as they are.
+    pub(crate) moves: Option<Box<dyn Moves>>,
 }
 
 impl Between {
     async fn read<T>(&self, work: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
         if self.waits { wait(work) } else { work.await }
+    }
+
+    async fn moved(&self, change: TargetChange) -> StoreResult<Option<TargetRow>> {
+        match &self.moves {
+            Some(moves) => moves.change(self.inner.as_ref(), change).await,
+            None => self.inner.change_target(change).await,
+        }
+    }
+
+    async fn all_moved(&self, changes: Vec<TargetChange>) -> StoreResult<Vec<Option<TargetRow>>> {
+        if self.moves.is_none() {
+            return self.inner.change_targets(changes).await;
+        }
+        let mut rows = Vec::new();
+        for change in changes {
+            rows.push(self.moved(change).await?);
+        }
+        Ok(rows)
     }
 
     async fn write<T>(&self, work: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
@@ -87,6 +118,17 @@ macro_rules! store {
             $(async fn $name(&self, $($argument: $type),*) -> StoreResult<$output> {
                 self.$kind(self.inner.$name($($argument),*)).await
             })+
+
+            async fn change_target(&self, change: TargetChange) -> StoreResult<Option<TargetRow>> {
+                self.write(self.moved(change)).await
+            }
+
+            async fn change_targets(
+                &self,
+                changes: Vec<TargetChange>,
+            ) -> StoreResult<Vec<Option<TargetRow>>> {
+                self.write(self.all_moved(changes)).await
+            }
         }
     };
 }
@@ -112,8 +154,6 @@ store! {
     read expired(now: Millis, limit: u32) -> Vec<TargetRow>;
     write extend_leases(held: Vec<Held>, until: Millis) -> Vec<String>;
     write expire_leases(now: Millis) -> u64;
-    write change_target(change: TargetChange) -> Option<TargetRow>;
-    write change_targets(changes: Vec<TargetChange>) -> Vec<Option<TargetRow>>;
     write put_account(row: AccountRow) -> ();
     read account(owner: &Owner, id: &str) -> Option<AccountRow>;
     read accounts(owner: &Owner) -> Vec<AccountRow>;

@@ -87,6 +87,7 @@ impl Service {
                 inner: Arc::clone(&self.store),
                 waits: true,
                 fate: Box::new(fate),
+                moves: None,
             }),
             changes: self.changes.clone(),
             platforms: vec![Arc::new(pinterest) as Arc<dyn Platform>],

@@ -208,8 +208,9 @@ impl World {
         self.time.0.store(millis(sim.elapsed()), Ordering::SeqCst);
     }
 
-    /// A pin like the first one, made by hand a moment before.
+    /// A pin like the first one, made by hand a minute before: in the lists by now, but not older than clocks may differ.
     fn make_older(&self) {
+        self.time.0.store(-60_000, Ordering::SeqCst);
         let scopes = ["boards:read", "boards:write", "pins:read", "pins:write"];
         let tokens = self.sandbox.issue_tokens("1234", USERNAME, &scopes).unwrap();
         let body = json!({
@@ -224,6 +225,7 @@ impl World {
         let router = self.sandbox.router(NETWORK);
         let answer = self.outer.block_on(router.oneshot(request)).unwrap();
         assert_eq!(answer.status(), 201);
+        self.time.0.store(0, Ordering::SeqCst);
     }
 
     /// Id and title of each pin that was made by a call.

@@ -1,36 +1,59 @@
-//! Publishing survives the death of the process at every await.
+//! Publishing survives whatever befalls a process, at every await.
 //!
-//! The real worker, the dispatcher's own steps and the real store run against a [`network`] in memory.
+//! The real worker, the dispatcher's own steps and the real stores run against a [`network`] in memory.
 //! A process is one future, polled by hand: it is left at poll 1, then, in a new schedule, at poll 2, and
-//! so on until it lives to its end. No point of the code is marked, so none can be forgotten. (Every poll
-//! when `MULTI_UPLOAD_SEEDS` is set; otherwise a sample.) What the
-//! store says at the end is compared with the network's ledger. Time is simulated.
+//! so on until it lives to its end. No point of the code is marked, so none can be forgotten. Instead of dying it may freeze
+//! while another takes over; and of each of its writes it may hear that the connection was lost, whether or not
+//! the transaction was committed. (Every poll, every write and every pair when `MULTI_UPLOAD_SEEDS` is set; otherwise
+//! a sample.) What the store says at the end is compared with the network's ledger. Time is simulated.
 //!
-//! The same harness runs with rules switched off, and must notice.
+//! The same harness runs with rules switched off ([`mutants`]), and must notice; and with the ways of others ([`peers`]).
 //!
 //! `MULTI_UPLOAD_SEEDS=10000 cargo test -p multi-upload-server --lib crashes -- --nocapture` runs more.
 
+#[path = "../../../tests/common/between.rs"]
+mod between;
+#[path = "../../../tests/store_story/postgres/cluster.rs"]
+#[expect(dead_code, reason = "the stores' story needs more of it")]
+mod cluster;
 mod dice;
 mod figures;
+mod judge;
+mod mutants;
 mod network;
+mod peers;
+mod process;
+mod restore;
+mod rows;
 mod weather;
 mod world;
 
 use std::collections::{HashMap, VecDeque};
 
+use between::Fate;
 use dice::Dice;
 use figures::Figures;
+use process::Trouble;
 use weather::{Answer, Mutant, Weather};
 use world::{Schedule, World};
 
 /// Random schedules, where the environment does not ask for more.
 const SEEDS: u64 = 200;
 
-/// Of so many polls one is a death, where the environment does not ask for more.
-const STRIDE: usize = 7;
+/// Of so many polls one is tried, where the environment does not ask for more.
+const STRIDE: u64 = 7;
 
-/// Schedules in which a switched-off rule must show.
-const MUTANT_SEEDS: u64 = 400;
+/// The same on PostgreSQL, where each schedule takes longer.
+const POSTGRES_STRIDE: u64 = 29;
+
+/// Random pairs of deaths for each flow, where the environment does not ask for all.
+const PAIRS: u64 = 12;
+
+/// Longer flows have too many pairs for all of them.
+const ALL_PAIRS_BELOW: u64 = 150;
+
+/// Longer than any lease, shorter and longer than the quiet period.
+const FREEZES: [i64; 2] = [10 * 60_000, 40 * 60_000];
 
 fn run<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread()
@@ -60,63 +83,191 @@ fn seeds_asked_for() -> Option<u64> {
     Some(seeds.parse().expect("a number of seeds"))
 }
 
-/// Single crashes of a flow: at every poll where the environment asks for many schedules, else at every
-/// [`STRIDE`]th, beginning elsewhere for each flow.
-async fn sweep(world: &mut World, contents: &[u32], flow: usize, answers: &[Answer]) -> Figures {
+fn schedule(seed: u64, contents: &[u32], answer: Answer, troubles: Vec<Trouble>) -> Schedule {
+    Schedule {
+        weather: fair(seed, &[answer]),
+        contents: contents.to_vec(),
+        troubles,
+        restores: false,
+    }
+}
+
+/// One trouble in each flow: at every place where the environment asks for many schedules, else at every `stride`th, beginning
+/// elsewhere for each flow. Ends where the trouble comes too late to strike.
+async fn sweep(
+    world: &mut World,
+    what: &str,
+    contents: &[u32],
+    stride: u64,
+    trouble: impl Fn(u64) -> Trouble,
+) -> Figures {
     let mut all = Figures::default();
-    let (first, stride) = match seeds_asked_for() {
-        Some(_) => (1, 1),
-        None => (1 + flow % STRIDE, STRIDE),
-    };
-    for k in (first as u64..).step_by(stride) {
-        let schedule = Schedule {
-            weather: fair(k, answers),
-            contents: contents.to_vec(),
-            deaths: vec![(k, 0)],
+    for (flow, answer) in (1..).zip(Answer::ALL) {
+        let (first, stride) = match seeds_asked_for() {
+            Some(_) => (1, 1),
+            None => (1 + flow % stride, stride),
         };
-        let (figures, lived) = world.run(schedule).await;
-        assert!(
-            figures.is_clean(),
-            "{answers:?}, dead at poll {k}: {figures:#?}"
-        );
-        all.add(figures);
-        if lived.is_some() {
-            break;
+        for place in (0..).map(|n| first + n * stride) {
+            let schedule = schedule(place, contents, answer, vec![trouble(place)]);
+            let (figures, is_unharmed) = world.run(schedule).await;
+            assert!(
+                figures.is_clean(),
+                "{what}: {answer:?}, {:?}: {figures:#?}",
+                trouble(place)
+            );
+            all.add(figures);
+            if is_unharmed {
+                break;
+            }
         }
     }
+    report(what, &all);
     all
 }
 
 fn report(what: &str, figures: &Figures) {
     assert!(figures.violations.is_empty());
     // Shown by `--nocapture`.
-    println!("{what}: {figures:?}");
+    println!("{what}: {figures}");
+}
+
+fn dies(poll: u64) -> Trouble {
+    Trouble::Dies { poll, pause: 0 }
+}
+
+fn freezes(poll: u64) -> Trouble {
+    Trouble::Freezes {
+        poll,
+        lasts: FREEZES[usize::try_from(poll % 2).unwrap()],
+    }
+}
+
+fn loses_an_answer(write: u64) -> Trouble {
+    Trouble::LosesWord {
+        write,
+        fate: Fate::AnswerLost,
+    }
+}
+
+fn loses_a_request(write: u64) -> Trouble {
+    Trouble::LosesWord {
+        write,
+        fate: Fate::RequestLost,
+    }
 }
 
 #[test]
-fn one_target_survives_a_death_at_every_await() {
+fn one_target_survives_whatever_befalls_its_process() {
     run(async {
         let mut world = World::new().await;
-        let mut all = Figures::default();
-        for (flow, answer) in Answer::ALL.into_iter().enumerate() {
-            all.add(sweep(&mut world, &[0], flow, &[answer]).await);
-        }
-        assert!(all.crashes > 50, "{all:?}");
-        report("one target, single crashes", &all);
+        let died = sweep(&mut world, "one, dies", &[0], STRIDE, dies).await;
+        assert!(died.crashes > 50, "{died}");
+        let froze = sweep(&mut world, "one, freezes", &[0], STRIDE, freezes).await;
+        assert!(froze.freezes > 50, "{froze}");
+        let lost = sweep(&mut world, "one, an answer is lost", &[0], 2, loses_an_answer).await;
+        assert!(lost.lost_words > 50, "{lost}");
+        let lost = sweep(&mut world, "one, a request is lost", &[0], 3, loses_a_request).await;
+        assert!(lost.lost_words > 30, "{lost}");
     });
 }
 
 #[test]
-fn two_alike_survive_a_death_at_every_await() {
+fn two_alike_survive_whatever_befalls_their_process() {
+    run(async {
+        let mut world = World::new().await;
+        let died = sweep(&mut world, "two alike, dies", &[0, 0], STRIDE, dies).await;
+        assert!(died.crashes > 50, "{died}");
+        let froze = sweep(&mut world, "two alike, freezes", &[0, 0], STRIDE, freezes).await;
+        assert!(froze.freezes > 50, "{froze}");
+        let what = "two alike, an answer is lost";
+        let lost = sweep(&mut world, what, &[0, 0], 3, loses_an_answer).await;
+        assert!(lost.lost_words > 50, "{lost}");
+    });
+}
+
+#[test]
+fn the_same_on_postgresql() {
+    run(async {
+        let Some(mut world) = World::on_postgres().await else {
+            return;
+        };
+        let stride = POSTGRES_STRIDE;
+        let died = sweep(&mut world, "PostgreSQL, dies", &[0], stride, dies).await;
+        assert!(died.crashes > 20, "{died}");
+        let froze = sweep(&mut world, "PostgreSQL, freezes", &[0], stride, freezes).await;
+        assert!(froze.freezes > 20, "{froze}");
+        let what = "PostgreSQL, an answer is lost";
+        let lost = sweep(&mut world, what, &[0], 5, loses_an_answer).await;
+        assert!(lost.lost_words > 10, "{lost}");
+        world.end().await;
+    });
+}
+
+/// How many polls a flow has when nothing befalls it: where a death first comes too late.
+async fn polls(world: &mut World, answer: Answer) -> u64 {
+    let (mut alive, mut dead) = (4_096, 0);
+    while alive - dead > 1 {
+        let poll = u64::midpoint(alive, dead);
+        let (_, is_unharmed) = world
+            .run(schedule(poll, &[0], answer, vec![dies(poll)]))
+            .await;
+        if is_unharmed {
+            alive = poll;
+        } else {
+            dead = poll;
+        }
+    }
+    dead
+}
+
+#[test]
+fn two_deaths_are_survived_like_one() {
     run(async {
         let mut world = World::new().await;
         let mut all = Figures::default();
-        for (flow, answer) in Answer::ALL.into_iter().enumerate() {
-            all.add(sweep(&mut world, &[0, 0], flow, &[answer]).await);
+        for (flow, answer) in (1..).zip(Answer::ALL) {
+            let polls = polls(&mut world, answer).await;
+            let mut dice = Dice::new(flow);
+            let pairs: Vec<(u64, u64)> = match seeds_asked_for() {
+                Some(_) if polls < ALL_PAIRS_BELOW => (1..=polls)
+                    .flat_map(|one| (1..=polls).map(move |two| (one, two)))
+                    .collect(),
+                asked => (0..asked.map_or(PAIRS, |seeds| seeds.max(PAIRS)))
+                    .map(|_| (1 + dice.below(polls), 1 + dice.below(polls)))
+                    .collect(),
+            };
+            for (one, two) in pairs {
+                let troubles = vec![dies(one), dies(two)];
+                let (figures, _) = world
+                    .run(schedule(one + two, &[0], answer, troubles))
+                    .await;
+                assert!(
+                    figures.is_clean(),
+                    "{answer:?}, dead at {one} and {two}: {figures:#?}"
+                );
+                all.add(figures);
+            }
         }
-        assert!(all.crashes > 50, "{all:?}");
-        report("two alike, single crashes", &all);
+        assert!(all.crashes > all.schedules, "{all}");
+        report("one, dies twice", &all);
     });
+}
+
+fn any_trouble(dice: &mut Dice) -> Trouble {
+    let pause = [0, 1_000, 400_000, 3_600_000];
+    let pause = pause[usize::try_from(dice.below(4)).unwrap()];
+    match dice.below(6) {
+        0..3 => Trouble::Dies {
+            poll: 1 + dice.below(120),
+            pause,
+        },
+        3 => Trouble::Freezes {
+            poll: 1 + dice.below(120),
+            lasts: pause,
+        },
+        4 => loses_an_answer(1 + dice.below(40)),
+        _ => loses_a_request(1 + dice.below(40)),
+    }
 }
 
 fn random(seed: u64, mutant: Mutant) -> Schedule {
@@ -143,15 +294,10 @@ fn random(seed: u64, mutant: Mutant) -> Schedule {
             (content.to_string(), answers)
         })
         .collect();
-    let deaths = (0..dice.below(3))
-        .map(|_| {
-            let pause = [0, 1_000, 400_000, 3_600_000];
-            let pause = pause[usize::try_from(dice.below(4)).unwrap()];
-            (1 + dice.below(120), pause)
-        })
-        .collect();
+    let troubles = (0..dice.below(3)).map(|_| any_trouble(&mut dice)).collect();
     // Lists that lie before a send leave an unclear answer to a person, and times guard against them.
     let bad_baselines = if dice.below(4) == 0 { 30 } else { 0 };
+    let restores = dice.below(8) == 0;
     Schedule {
         weather: Weather {
             seed,
@@ -160,12 +306,14 @@ fn random(seed: u64, mutant: Mutant) -> Schedule {
             outage: false,
             bad_baselines,
             at_bounds: dice.below(2) == 0,
-            tells_time: bad_baselines > 0 || dice.below(2) == 0,
+            // After a restore only its time tells whose a post is.
+            tells_time: restores || bad_baselines > 0 || dice.below(2) == 0,
             older: dice.below(3),
             mutant,
         },
         contents,
-        deaths,
+        troubles,
+        restores,
     }
 }
 
@@ -180,51 +328,7 @@ fn random_schedules_make_every_post_once() {
             assert!(figures.is_clean(), "seed {seed}: {figures:#?}");
             all.add(figures);
         }
-        assert!(all.human * 20 < all.targets, "{all:?}");
+        assert!(all.human * 20 < all.targets, "{all}");
         report("random schedules", &all);
     });
-}
-
-/// A schedule in which the rule matters.
-fn hard_for(rule: Mutant, seed: u64) -> Schedule {
-    let mut schedule = random(seed, rule);
-    if rule == Mutant::NoBaseline {
-        schedule.weather.tells_time = false;
-        schedule.weather.bad_baselines = 0;
-    }
-    schedule.weather.outage = rule == Mutant::EmptyMeansNone;
-    schedule
-}
-
-/// Schedules until the harness notices that a rule is missing. With the rule, the same schedule is fine.
-fn schedules_to_notice(rule: Mutant) -> Option<u64> {
-    run(async {
-        let mut world = World::new().await;
-        for seed in 0..MUTANT_SEEDS {
-            let (figures, _) = world.run(hard_for(rule, seed)).await;
-            if figures.duplicates + figures.lost > 0 {
-                let mut with_it = hard_for(rule, seed);
-                with_it.weather.mutant = Mutant::None;
-                let (figures, _) = world.run(with_it).await;
-                assert!(figures.is_clean(), "{rule:?}, seed {seed}: {figures:#?}");
-                return Some(seed + 1);
-            }
-        }
-        None
-    })
-}
-
-#[test]
-fn a_rule_that_is_switched_off_is_missed() {
-    for mutant in [
-        Mutant::NoQuiet,
-        Mutant::ServerErrorMeansNotSent,
-        Mutant::NoBaseline,
-        Mutant::EmptyMeansNone,
-        Mutant::RunAgain,
-    ] {
-        let noticed = schedules_to_notice(mutant);
-        println!("{mutant:?}: noticed after {noticed:?} schedules");
-        assert!(noticed.is_some(), "{mutant:?} was not noticed");
-    }
 }

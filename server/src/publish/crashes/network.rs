@@ -18,6 +18,12 @@ use super::weather::{Answer, Mutant, Weather};
 use crate::clock::{Clock, rfc3339};
 use crate::store::{Millis, Owner, Phase, Store};
 
+/// Longest time that a request is under way.
+const TRAVEL_MS: u64 = 5_000;
+
+/// A request whose first byte has not left by then does not leave: the gate of the real adapter.
+const BEGIN_MS: Millis = 5_000;
+
 /// Longest time between a request and its effect.
 const LATE_MS: u64 = 5 * 60_000;
 
@@ -131,8 +137,8 @@ impl Network {
         state.uploads = uploads.iter().map(|(id, _)| id.clone()).collect();
     }
 
-    /// Every request has an intent row that was stored before it, alone in its lane.
-    async fn check_intent(&self, title: &str) {
+    /// Every request has an intent row that was stored before it, alone in its lane. What is wrong with this one.
+    async fn check_intent(&self, title: &str) -> Vec<String> {
         let uploads = self.state().uploads.clone();
         let (mut armed, mut under_way) = (0, 0);
         for id in uploads {
@@ -150,15 +156,37 @@ impl Network {
                 ));
             }
         }
-        let mut state = self.state();
+        let mut wrong = Vec::new();
         if armed != 1 {
-            let text = format!("P2: a request for {title} with {armed} intent rows");
-            state.violations.push(text);
+            wrong.push(format!(
+                "P2: a request for {title} with {armed} intent rows"
+            ));
         }
         if under_way != 1 {
-            let text = format!("P7: {under_way} targets like {title} are under way");
-            state.violations.push(text);
+            wrong.push(format!(
+                "P7: {under_way} targets like {title} are under way"
+            ));
         }
+        wrong
+    }
+
+    /// The request leaves this machine. From now on the network does what it does, whatever becomes of the sender.
+    fn leave(&self, title: &str, wrong: Vec<String>) -> (Answer, String) {
+        let now = self.clock.now();
+        let mut state = self.state();
+        state.requests += 1;
+        state.violations.extend(wrong);
+        let answer = state.next_answer(title);
+        let travel = state.delay(TRAVEL_MS);
+        let arrives = now + travel;
+        self.clock.set(arrives);
+        let late = answer == Answer::MadeLateAndCut;
+        let id = if answer.makes_it() {
+            state.make(title, arrives, late)
+        } else {
+            String::new()
+        };
+        (answer, id)
     }
 }
 
@@ -324,19 +352,16 @@ impl Platform for Network {
 
     async fn commit(&self, _: Connection, _: &str, prepared: &Prepared) -> CommitAnswer {
         let title = String::from_utf8_lossy(&prepared.body).into_owned();
-        self.state().requests += 1;
-        self.check_intent(&title).await;
-        let answer = self.state().next_answer(&title);
+        let begun = self.clock.now();
         let mutant = self.state().weather.mutant;
-        // The request is under way: up to 5 s.
-        let travel = self.state().delay(5_000);
-        self.clock.set(self.clock.now() + travel);
+        let wrong = self.check_intent(&title).await;
         tokio::task::yield_now().await;
-        let mut id = String::new();
-        if answer.makes_it() {
-            let late = answer == Answer::MadeLateAndCut;
-            id = self.state().make(&title, self.clock.now(), late);
+        let is_late = self.clock.now() - begun > BEGIN_MS;
+        if is_late && mutant != Mutant::LateSend {
+            return CommitAnswer::NotSent(unavailable());
         }
+        let (answer, id) = self.leave(&title, wrong);
+        tokio::task::yield_now().await;
         tokio::task::yield_now().await;
         match answer {
             Answer::Made => CommitAnswer::Applied {
@@ -350,7 +375,17 @@ impl Platform for Network {
             Answer::MadeAnd500 | Answer::Plain500 if mutant == Mutant::ServerErrorMeansNotSent => {
                 CommitAnswer::NotSent(unavailable())
             }
-            Answer::MadeAndCut
+            Answer::OddRefusal | Answer::MadeAndOddRefusal
+                if mutant == Mutant::EveryRefusalCounts =>
+            {
+                CommitAnswer::Rejected(trouble(
+                    FailureClass::Rejected,
+                    ErrorCode::PlatformRejected,
+                ))
+            }
+            Answer::OddRefusal
+            | Answer::MadeAndOddRefusal
+            | Answer::MadeAndCut
             | Answer::MadeLateAndCut
             | Answer::CutBefore
             | Answer::MadeAnd500

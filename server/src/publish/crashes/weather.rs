@@ -17,10 +17,13 @@ pub(super) enum Answer {
     NotSent,
     NoConnection,
     Refused,
+    /// A 4xx that no document knows, before and after the effect.
+    OddRefusal,
+    MadeAndOddRefusal,
 }
 
 impl Answer {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Made,
         Self::MadeWithoutId,
         Self::MadeAndCut,
@@ -33,6 +36,8 @@ impl Answer {
         Self::NotSent,
         Self::NoConnection,
         Self::Refused,
+        Self::OddRefusal,
+        Self::MadeAndOddRefusal,
     ];
 
     pub(super) fn makes_it(self) -> bool {
@@ -43,6 +48,7 @@ impl Answer {
                 | Self::MadeAndCut
                 | Self::MadeLateAndCut
                 | Self::MadeAnd500
+                | Self::MadeAndOddRefusal
         )
     }
 }
@@ -61,6 +67,20 @@ pub(super) enum Mutant {
     EmptyMeansNone,
     /// A restart sends again what was under way.
     RunAgain,
+    /// A worker's move counts whoever holds the target by now.
+    NoFence,
+    /// Nothing is stored before a request leaves.
+    NoIntent,
+    /// Targets that are alike run at the same time.
+    NoLane,
+    /// The same, and one post may belong to several targets.
+    NoLaneNoUniqueId,
+    /// A request may leave long after its intent: from a pool, or over a socket that is opened for it.
+    LateSend,
+    /// The adapter takes every 4xx for a refusal.
+    EveryRefusalCounts,
+    /// A database that was restored goes on as if nothing had happened.
+    NoRestoreGuard,
 }
 
 /// How the network behaves in one schedule.
