@@ -3,6 +3,7 @@
 mod accounts;
 mod api;
 mod backup;
+mod chance;
 mod clock;
 mod config;
 mod engine;
@@ -20,6 +21,7 @@ mod vault;
 
 pub use api::openapi;
 pub use backup::{Backup, Restored, backup, restore};
+pub use chance::Chance;
 pub use clock::Clock;
 pub use config::{Config, DEFAULT_TEAM, Database, Redirect};
 pub use engine::Engine;
