@@ -21,6 +21,7 @@ use crate::config::{Config, DEFAULT_TEAM, Database};
 use crate::epoch::{self, Epoch};
 use crate::keys;
 use crate::media::Library;
+use crate::metrics::Metrics;
 use crate::publish::{Dispatcher, Wake, doubt_everything};
 use crate::shared_time;
 use crate::state::{App, AppInner, Platforms};
@@ -119,6 +120,7 @@ impl Engine {
             platforms,
             clock: config.clock.clone(),
             wake,
+            metrics: Metrics::default(),
             changes,
             config,
         }));

@@ -11,6 +11,7 @@ mod epoch;
 mod ids;
 mod keys;
 mod media;
+mod metrics;
 mod offline;
 mod publish;
 mod shared_time;
