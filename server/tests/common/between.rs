@@ -12,8 +12,8 @@ use std::thread::Thread;
 use async_trait::async_trait;
 
 use multi_upload_server::store::{
-    AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, MediaRow, Millis,
-    NewUpload, Owner, Store, StoreError, StoreResult, TargetChange, TargetRow, UploadEdit,
+    AccountRow, ApiKeyRow, Census, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, MediaRow,
+    Millis, NewUpload, Owner, Store, StoreError, StoreResult, TargetChange, TargetRow, UploadEdit,
     UploadFilter, UploadRow, WriteLimit,
 };
 
@@ -52,7 +52,14 @@ pub(crate) struct Between {
 
 impl Between {
     async fn read<T>(&self, work: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
-        if self.waits { wait(work) } else { work.await }
+        if !self.waits {
+            return work.await;
+        }
+        // Its caller may be left before the call and after it.
+        tokio::task::yield_now().await;
+        let answer = wait(work);
+        tokio::task::yield_now().await;
+        answer
     }
 
     async fn moved(&self, change: TargetChange) -> StoreResult<Option<TargetRow>> {
@@ -177,5 +184,6 @@ store! {
     read media(owner: &Owner, id: &str) -> Option<MediaRow>;
     write delete_media(owner: &Owner, id: &str) -> bool;
     write forget(before: Millis) -> u64;
+    read census(now: Millis) -> Census;
     read close() -> ();
 }

@@ -27,7 +27,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-
 use figures::Figures;
 use world::World;
 

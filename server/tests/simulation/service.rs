@@ -69,9 +69,7 @@ impl Service {
         #[expect(clippy::cast_precision_loss, reason = "a small number")]
         let share = 1.0 / loses_one_of as f64;
         let fate = move || {
-            if loses_one_of == 0
-                || !words.are_lost.load(Ordering::SeqCst)
-                || chance.next() >= share
+            if loses_one_of == 0 || !words.are_lost.load(Ordering::SeqCst) || chance.next() >= share
             {
                 return Fate::Answered;
             }
@@ -96,7 +94,12 @@ impl Service {
 
     /// Connects the sandbox's account; the browser is played here.
     async fn connect(&self, engine: &Engine) {
-        let session = call(engine, "accounts.start_connection", json!({"platform": "pinterest"})).await;
+        let session = call(
+            engine,
+            "accounts.start_connection",
+            json!({"platform": "pinterest"}),
+        )
+        .await;
         let page = session["authorize_url"].as_str().unwrap();
         let page = page.strip_prefix(NETWORK).unwrap();
         let request = Request::get(page).body(Body::empty()).unwrap();

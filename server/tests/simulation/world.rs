@@ -212,7 +212,10 @@ impl World {
     fn make_older(&self) {
         self.time.0.store(-60_000, Ordering::SeqCst);
         let scopes = ["boards:read", "boards:write", "pins:read", "pins:write"];
-        let tokens = self.sandbox.issue_tokens("1234", USERNAME, &scopes).unwrap();
+        let tokens = self
+            .sandbox
+            .issue_tokens("1234", USERNAME, &scopes)
+            .unwrap();
         let body = json!({
             "board_id": BOARD, "title": self.plan.uploads[0].0,
             "media_source": {"source_type": "image_url", "url": "https://pictures.example/cake.jpg"},
@@ -248,9 +251,8 @@ impl World {
 
     fn is_over(&self) -> bool {
         let targets = self.targets();
-        let is_settled = |target: &TargetRow| {
-            target.phase.is_terminal() || target.phase == Phase::NeedsReview
-        };
+        let is_settled =
+            |target: &TargetRow| target.phase.is_terminal() || target.phase == Phase::NeedsReview;
         !targets.is_empty() && targets.iter().all(is_settled)
     }
 

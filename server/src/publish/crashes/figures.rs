@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// What one schedule, or many, came to.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Figures {
     pub(super) schedules: u64,
     pub(super) targets: u64,

@@ -15,12 +15,7 @@ pub(super) struct Allowed {
     pub(super) restored: bool,
 }
 
-pub(super) fn judge(
-    targets: &[TargetRow],
-    state: &State,
-    allowed: Allowed,
-    figures: &mut Figures,
-) {
+pub(super) fn judge(targets: &[TargetRow], state: &State, allowed: Allowed, figures: &mut Figures) {
     figures.violations.extend(state.violations.iter().cloned());
     figures.requests += state.requests;
     figures.looks += state.looks;

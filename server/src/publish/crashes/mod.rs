@@ -164,9 +164,23 @@ fn one_target_survives_whatever_befalls_its_process() {
         assert!(died.crashes > 50, "{died}");
         let froze = sweep(&mut world, "one, freezes", &[0], STRIDE, freezes).await;
         assert!(froze.freezes > 50, "{froze}");
-        let lost = sweep(&mut world, "one, an answer is lost", &[0], 2, loses_an_answer).await;
+        let lost = sweep(
+            &mut world,
+            "one, an answer is lost",
+            &[0],
+            2,
+            loses_an_answer,
+        )
+        .await;
         assert!(lost.lost_words > 50, "{lost}");
-        let lost = sweep(&mut world, "one, a request is lost", &[0], 3, loses_a_request).await;
+        let lost = sweep(
+            &mut world,
+            "one, a request is lost",
+            &[0],
+            3,
+            loses_a_request,
+        )
+        .await;
         assert!(lost.lost_words > 30, "{lost}");
     });
 }
@@ -238,9 +252,7 @@ fn two_deaths_are_survived_like_one() {
             };
             for (one, two) in pairs {
                 let troubles = vec![dies(one), dies(two)];
-                let (figures, _) = world
-                    .run(schedule(one + two, &[0], answer, troubles))
-                    .await;
+                let (figures, _) = world.run(schedule(one + two, &[0], answer, troubles)).await;
                 assert!(
                     figures.is_clean(),
                     "{answer:?}, dead at {one} and {two}: {figures:#?}"
@@ -321,7 +333,7 @@ fn random(seed: u64, mutant: Mutant) -> Schedule {
 fn random_schedules_make_every_post_once() {
     let seeds = seeds_asked_for().unwrap_or(SEEDS);
     run(async {
-        let mut world = World::new().await;
+        let mut world = World::steady().await;
         let mut all = Figures::default();
         for seed in 0..seeds {
             let (figures, _) = world.run(random(seed, Mutant::None)).await;
@@ -331,4 +343,17 @@ fn random_schedules_make_every_post_once() {
         assert!(all.human * 20 < all.targets, "{all}");
         report("random schedules", &all);
     });
+}
+
+#[test]
+fn a_schedule_repeats_itself() {
+    let once = |seed| {
+        run(async {
+            let mut world = World::steady().await;
+            world.run(random(seed, Mutant::None)).await.0
+        })
+    };
+    for seed in 0..12 {
+        assert_eq!(once(seed), once(seed), "seed {seed}");
+    }
 }

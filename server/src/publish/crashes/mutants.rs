@@ -141,7 +141,10 @@ fn hard_for(rule: Mutant, seed: u64) -> Schedule {
             }];
         }
         Mutant::NoLane | Mutant::NoLaneNoUniqueId => {
-            schedule.contents.iter_mut().for_each(|content| *content = 0);
+            schedule
+                .contents
+                .iter_mut()
+                .for_each(|content| *content = 0);
             let answers = schedule.weather.answers.values().flatten().copied();
             let answers = answers.collect();
             schedule.weather.answers = HashMap::from([("0".to_owned(), answers)]);
@@ -160,10 +163,11 @@ fn hard_for(rule: Mutant, seed: u64) -> Schedule {
 
 /// The first seed at which the harness notices that a rule is missing. With the rule, the same schedule is fine.
 async fn noticed_at(rule: Mutant, seeds: u64) -> Option<(u64, Figures)> {
-    let mut world = World::new().await;
+    let mut world = World::steady().await;
     if rule == Mutant::NoLaneNoUniqueId {
         let conn = rusqlite::Connection::open(world.file()).unwrap();
-        conn.execute_batch("DROP INDEX targets_by_remote_id").unwrap();
+        conn.execute_batch("DROP INDEX targets_by_remote_id")
+            .unwrap();
     }
     for seed in 0..seeds {
         let (figures, _) = world.run(hard_for(rule, seed)).await;
@@ -172,7 +176,7 @@ async fn noticed_at(rule: Mutant, seeds: u64) -> Option<(u64, Figures)> {
         }
         let mut with_it = hard_for(rule, seed);
         with_it.weather.mutant = Mutant::None;
-        let (fine, _) = World::new().await.run(with_it).await;
+        let (fine, _) = World::steady().await.run(with_it).await;
         assert!(fine.is_clean(), "{rule:?}, seed {seed}: {fine:#?}");
         return Some((seed, figures));
     }

@@ -191,6 +191,11 @@ impl Network {
 }
 
 impl State {
+    /// Of the weather.
+    pub(super) fn seed(&self) -> u64 {
+        self.weather.seed
+    }
+
     fn delay(&mut self, longest: u64) -> Millis {
         let ms = if self.weather.at_bounds {
             longest
@@ -378,10 +383,7 @@ impl Platform for Network {
             Answer::OddRefusal | Answer::MadeAndOddRefusal
                 if mutant == Mutant::EveryRefusalCounts =>
             {
-                CommitAnswer::Rejected(trouble(
-                    FailureClass::Rejected,
-                    ErrorCode::PlatformRejected,
-                ))
+                CommitAnswer::Rejected(trouble(FailureClass::Rejected, ErrorCode::PlatformRejected))
             }
             Answer::OddRefusal
             | Answer::MadeAndOddRefusal

@@ -132,7 +132,9 @@ async fn schedule(world: &mut World, way: Way, seed: u64, count: &mut Count) {
         .contents
         .iter()
         .map(|content| format!("{board}/{content}"));
-    let jobs = Jobs(Mutex::new(titles.map(|title| (title, State::Open)).collect()));
+    let jobs = Jobs(Mutex::new(
+        titles.map(|title| (title, State::Open)).collect(),
+    ));
     let mut troubles = schedule.troubles.into_iter();
     loop {
         // Their workers die where ours die or freeze.
@@ -178,7 +180,7 @@ fn others_post_twice_or_ask_a_person() {
     for way in [Way::Queue, Way::ArmAndConfirm] {
         let mut count = Count::default();
         run(async {
-            let mut world = World::new().await;
+            let mut world = World::steady().await;
             for seed in 0..seeds {
                 schedule(&mut world, way, seed, &mut count).await;
             }

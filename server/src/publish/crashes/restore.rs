@@ -17,12 +17,15 @@ pub(super) fn copy(file: &Path) -> PathBuf {
 pub(super) fn put_back(file: &Path, copy: &Path) {
     let mut conn = Connection::open(file).unwrap();
     conn.execute_batch("PRAGMA foreign_keys=OFF").unwrap();
-    conn.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    conn.busy_timeout(std::time::Duration::from_secs(10))
+        .unwrap();
     conn.execute("ATTACH ?1 AS old", [copy.to_string_lossy()])
         .unwrap();
     let tx = conn.transaction().unwrap();
     let tables: Vec<String> = tx
-        .prepare("SELECT name FROM old.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        .prepare(
+            "SELECT name FROM old.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+        )
         .unwrap()
         .query_map([], |row| row.get(0))
         .unwrap()

@@ -24,6 +24,7 @@ use super::rows::{self, DAY, board};
 use super::weather::{Mutant, Weather};
 use super::{mutants, restore};
 use crate::accounts::{Accounts, Parts};
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::config::{Config, Redirect};
 use crate::media::Library;
@@ -51,6 +52,8 @@ pub(super) struct World {
     /// The file, where it is SQLite: one process has it alone.
     file: Option<PathBuf>,
     place: Option<Place>,
+    /// Whether each call of the store is answered on the spot, between two polls: then a schedule repeats itself.
+    is_steady: bool,
     vault: Vault,
     pub(super) clock: Clock,
     pub(super) network: Arc<Network>,
@@ -59,13 +62,22 @@ pub(super) struct World {
 }
 
 impl World {
-    /// On SQLite.
+    /// On SQLite. Polls come as its threads answer.
     pub(super) async fn new() -> Self {
+        Self::on_sqlite(false).await
+    }
+
+    /// On SQLite, and the same schedule comes to the same end.
+    pub(super) async fn steady() -> Self {
+        Self::on_sqlite(true).await
+    }
+
+    async fn on_sqlite(is_steady: bool) -> Self {
         let folder = folder();
         let file = folder.path().join("store.db");
         let store = Arc::new(SqliteStore::open(&file).unwrap());
         let changes = store.changes_watch();
-        Self::on(folder, store, changes, Some(file), None).await
+        Self::on(folder, store, changes, Some(file), None, is_steady).await
     }
 
     /// On PostgreSQL, where there is one.
@@ -73,7 +85,7 @@ impl World {
         let place = Place::new().await?;
         let store = Arc::new(place.open().await);
         let changes = store.changes_watch();
-        Some(Self::on(folder(), store, changes, None, Some(place)).await)
+        Some(Self::on(folder(), store, changes, None, Some(place), false).await)
     }
 
     async fn on(
@@ -82,6 +94,7 @@ impl World {
         changes: watch::Receiver<u64>,
         file: Option<PathBuf>,
         place: Option<Place>,
+        is_steady: bool,
     ) -> Self {
         let master = MasterKey::parse(&"07".repeat(32)).unwrap();
         let vault = Vault::open(Arc::clone(&store), master).await.unwrap();
@@ -90,13 +103,20 @@ impl World {
             team: "team_default".to_owned(),
             mode: Mode::Test,
         };
-        let network = Network::new(clock.clone(), Arc::clone(&store), owner.clone());
+        let asked: Arc<dyn Store> = Arc::new(Between {
+            inner: Arc::clone(&store),
+            waits: is_steady,
+            fate: Box::new(|| Fate::Answered),
+            moves: None,
+        });
+        let network = Network::new(clock.clone(), asked, owner.clone());
         Self {
             folder,
             store,
             changes,
             file,
             place,
+            is_steady,
             vault,
             clock,
             network: Arc::new(network),
@@ -139,7 +159,7 @@ impl World {
         };
         let store: Arc<dyn Store> = Arc::new(Between {
             inner: Arc::clone(&self.store),
-            waits: false,
+            waits: self.is_steady,
             fate: Box::new(fate),
             moves: mutants::moves(mutant),
         });
@@ -149,6 +169,7 @@ impl World {
         let mut config = Config::new(self.folder.path());
         config.mode = self.owner.mode;
         config.clock = self.clock.clone();
+        config.chance = Chance::seeded(self.network.state().seed());
         if mutant == Mutant::NoQuiet {
             config.quiet_period = Duration::ZERO;
         }
@@ -172,6 +193,7 @@ impl World {
             clock: self.clock.clone(),
             gate: crate::gate::Gate::new(true),
             wake,
+            metrics: crate::metrics::Metrics::default(),
             changes: self.changes.clone(),
             config,
         })))
@@ -311,7 +333,10 @@ impl World {
             let sealed = self.vault.seal(&self.owner, &account, column, text).await;
             sealed.unwrap()
         };
-        let sealed = [seal("access", "first").await, seal("refresh", "again").await];
+        let sealed = [
+            seal("access", "first").await,
+            seal("refresh", "again").await,
+        ];
         let row = rows::account(&self.owner, &account, sealed, now);
         self.store.put_account(row).await.unwrap();
         let new = schedule.contents.iter().enumerate().map(|(n, content)| {
