@@ -44,14 +44,18 @@ pub(crate) struct Between {
     pub(crate) inner: Arc<dyn Store>,
     /// Whether each call blocks its thread until it is answered.
     pub(crate) waits: bool,
-    /// Asked before each write.
-    pub(crate) fate: Box<dyn Fn() -> Fate + Send + Sync>,
+    /// Asked before each write, by its name.
+    pub(crate) fate: Box<dyn Fn(&str) -> Fate + Send + Sync>,
     /// Where moves do not go to the store as they are.
     pub(crate) moves: Option<Box<dyn Moves>>,
 }
 
 impl Between {
-    async fn read<T>(&self, work: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
+    async fn read<T>(
+        &self,
+        _name: &str,
+        work: impl Future<Output = StoreResult<T>>,
+    ) -> StoreResult<T> {
         if !self.waits {
             return work.await;
         }
@@ -80,12 +84,16 @@ impl Between {
         Ok(rows)
     }
 
-    async fn write<T>(&self, work: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
-        let fate = (self.fate)();
+    async fn write<T>(
+        &self,
+        name: &str,
+        work: impl Future<Output = StoreResult<T>>,
+    ) -> StoreResult<T> {
+        let fate = (self.fate)(name);
         if fate == Fate::RequestLost {
             return Err(lost());
         }
-        let answer = self.read(work).await;
+        let answer = self.read(name, work).await;
         if fate == Fate::AnswerLost {
             answer.and_then(|_| Err(lost()))
         } else {
@@ -123,18 +131,18 @@ macro_rules! store {
         #[async_trait]
         impl Store for Between {
             $(async fn $name(&self, $($argument: $type),*) -> StoreResult<$output> {
-                self.$kind(self.inner.$name($($argument),*)).await
+                self.$kind(stringify!($name), self.inner.$name($($argument),*)).await
             })+
 
             async fn change_target(&self, change: TargetChange) -> StoreResult<Option<TargetRow>> {
-                self.write(self.moved(change)).await
+                self.write("change_target", self.moved(change)).await
             }
 
             async fn change_targets(
                 &self,
                 changes: Vec<TargetChange>,
             ) -> StoreResult<Vec<Option<TargetRow>>> {
-                self.write(self.all_moved(changes)).await
+                self.write("change_targets", self.all_moved(changes)).await
             }
         }
     };

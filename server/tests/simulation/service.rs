@@ -68,7 +68,7 @@ impl Service {
         let (chance, words) = (self.chance.clone(), Arc::clone(&self.words));
         #[expect(clippy::cast_precision_loss, reason = "a small number")]
         let share = 1.0 / loses_one_of as f64;
-        let fate = move || {
+        let fate = move |_: &str| {
             if loses_one_of == 0 || !words.are_lost.load(Ordering::SeqCst) || chance.next() >= share
             {
                 return Fate::Answered;

@@ -133,6 +133,9 @@ fn hard_for(rule: Mutant, seed: u64) -> Schedule {
             schedule.weather.bad_baselines = 0;
             schedule.restores = false;
         }
+        Mutant::RunAgain => schedule
+            .troubles
+            .retain(|trouble| matches!(trouble, Trouble::Dies { .. })),
         Mutant::EmptyMeansNone => schedule.weather.outage = true,
         Mutant::NoFence | Mutant::LateSend => {
             schedule.troubles = vec![Trouble::Freezes {

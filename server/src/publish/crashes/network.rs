@@ -148,8 +148,9 @@ impl Network {
                 if target.content.title.as_deref() != Some(title) {
                     continue;
                 }
-                let is_armed = target.phase == Phase::Armed && target.attempt.is_some();
-                armed += u32::from(is_armed);
+                // Its lease may end a moment before the request leaves: then it is looked for already, by the same intent.
+                let is_armed = matches!(target.phase, Phase::Armed | Phase::Reconciling);
+                armed += u32::from(is_armed && target.attempt.is_some());
                 under_way += u32::from(matches!(
                     target.phase,
                     Phase::Claimed | Phase::Armed | Phase::Reconciling

@@ -106,7 +106,7 @@ impl World {
         let asked: Arc<dyn Store> = Arc::new(Between {
             inner: Arc::clone(&store),
             waits: is_steady,
-            fate: Box::new(|| Fate::Answered),
+            fate: Box::new(|_| Fate::Answered),
             moves: None,
         });
         let network = Network::new(clock.clone(), asked, owner.clone());
@@ -147,7 +147,11 @@ impl World {
         lost: &Arc<AtomicU64>,
     ) -> Round {
         let (writes, lost) = (AtomicU64::new(0), Arc::clone(lost));
-        let fate = move || {
+        let fate = move |name: &str| {
+            // Whoever waits for a renewal waits by the machine's time, which does not move this clock.
+            if ["begin_renewal", "end_renewal", "save_tokens"].contains(&name) {
+                return Fate::Answered;
+            }
             let write = writes.fetch_add(1, Ordering::SeqCst) + 1;
             match loses {
                 Some((nth, fate)) if nth == write => {
