@@ -43,6 +43,8 @@ pub(super) enum Kind {
     Create,
     /// Trades a code or a refresh token.
     Token,
+    /// Registers a video. A registration that nobody uses means nothing.
+    Register,
 }
 
 impl Kind {
@@ -111,6 +113,26 @@ impl Api {
             .header(AUTHORIZATION, bearer(token)?)
             .json(body);
         self.send(Kind::Create, request).await
+    }
+
+    /// Registers something that has no effect by itself.
+    pub(super) async fn register(
+        &self,
+        token: &str,
+        path: &[&str],
+        body: &Value,
+    ) -> Result<Value, PlatformError> {
+        let request = self
+            .http
+            .request(Method::POST, endpoint(&self.base, path))
+            .header(AUTHORIZATION, bearer(token)?)
+            .json(body);
+        self.send(Kind::Register, request).await
+    }
+
+    /// The client, for addresses that Pinterest names.
+    pub(super) const fn http(&self) -> &reqwest::Client {
+        &self.http
     }
 
     /// A call of the token endpoint.
@@ -271,7 +293,7 @@ pub(super) fn no_answer() -> PlatformFailure {
 }
 
 /// The innermost reason: the outer ones say "error sending request" and repeat the address.
-fn root_cause(error: &reqwest::Error) -> String {
+pub(super) fn root_cause(error: &reqwest::Error) -> String {
     let mut cause = error.source();
     while let Some(inner) = cause.and_then(std::error::Error::source) {
         cause = Some(inner);
