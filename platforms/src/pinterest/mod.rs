@@ -16,6 +16,7 @@ mod check;
 mod check_media;
 mod classify;
 mod commit;
+mod exchange;
 mod fields;
 mod fingerprint;
 mod look;
@@ -30,6 +31,8 @@ mod settings;
 mod tier;
 mod video;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use multi_upload_wire::{
     Board, CreateBoard, CreateSection, ErrorCode, ErrorInfo, FieldError, Outcome, Page, Section,
@@ -41,7 +44,8 @@ pub use tier::Tier;
 
 use crate::{
     AuthorizeRequest, BoardsQuery, Check, CommitAnswer, Connection, Content, FailureClass, Limits,
-    Look, Platform, PlatformError, Preparation, Prepared, Profile, TokenSet, Workshop,
+    Look, Outside, Platform, PlatformError, Preparation, Prepared, Profile, System, TokenSet,
+    Workshop,
 };
 
 /// The word for this network.
@@ -53,6 +57,7 @@ pub struct Pinterest {
     settings: PinterestSettings,
     authorize_page: Url,
     api: api::Api,
+    outside: Arc<dyn Outside>,
     limits: commit::Limits,
 }
 
@@ -67,6 +72,7 @@ impl Pinterest {
             api: api::Api::new(base)?,
             settings,
             authorize_page,
+            outside: Arc::new(System),
             limits: commit::Limits::default(),
         })
     }
@@ -76,6 +82,20 @@ impl Pinterest {
             max_video_seconds: self.settings.max_video_seconds,
             convert_images: self.settings.convert_images,
         }
+    }
+
+    /// The same in a world of its own, over plain HTTP: for simulations.
+    ///
+    /// # Errors
+    /// As [`Pinterest::new`].
+    pub fn within(
+        settings: PinterestSettings,
+        outside: Arc<dyn Outside>,
+    ) -> Result<Self, ErrorInfo> {
+        let mut pinterest = Self::new(settings)?;
+        pinterest.api = pinterest.api.within(Arc::clone(&outside));
+        pinterest.outside = outside;
+        Ok(pinterest)
     }
 }
 
@@ -169,7 +189,7 @@ impl Platform for Pinterest {
     }
 
     async fn open(&self) -> Result<Connection, PlatformError> {
-        let opened = commit::open(self.api.base(), self.limits).await?;
+        let opened = commit::open(self.api.base(), self.outside.as_ref(), self.limits).await?;
         Ok(Connection(Box::new(opened)))
     }
 

@@ -8,11 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Method};
 use multi_upload_wire::{ErrorCode, ErrorInfo};
 use serde_json::Value;
 use url::Url;
 
-use super::{api, redact};
+use super::api::{self, Api, Broken};
+use super::redact;
 use crate::{FailureClass, Pieces, PlatformError};
 
 /// Longest time in which not one byte leaves, and longest wait for the answer after the last one.
@@ -95,12 +97,12 @@ impl Form {
     /// Sends the file. Its pieces are held one at a time.
     pub(super) async fn send(
         &self,
-        http: &reqwest::Client,
+        api: &Api,
         pieces: Pieces,
         file_name: &str,
         file_type: &str,
     ) -> Result<(), SendError> {
-        let boundary = boundary();
+        let boundary = boundary(api);
         let head = self.head(&boundary, file_name, file_type);
         let tail = Bytes::from(format!("\r\n--{boundary}--\r\n"));
         let length = head.len() as u64 + pieces.length + tail.len() as u64;
@@ -114,22 +116,26 @@ impl Form {
                     counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
                 }
             });
-        let request = http
-            .post(self.url.clone())
-            .header(
-                CONTENT_TYPE,
-                format!("multipart/form-data; boundary={boundary}"),
-            )
-            .header(CONTENT_LENGTH, length)
-            .body(reqwest::Body::wrap_stream(body))
-            .send();
+        let mut request = reqwest::Request::new(Method::POST, self.url.clone());
+        let kind = format!("multipart/form-data; boundary={boundary}");
+        if let Ok(kind) = HeaderValue::try_from(kind) {
+            request.headers_mut().insert(CONTENT_TYPE, kind);
+        }
+        request.headers_mut().insert(CONTENT_LENGTH, length.into());
+        *request.body_mut() = Some(reqwest::Body::wrap_stream(body));
         let response = tokio::select! {
-            response = request => response,
+            response = api.execute(request) => response,
             () = silence(&sent) => {
                 return Err(SendError::Failed(cut(&format!("nothing moved for {} s", SILENCE.as_secs()))));
             }
         };
-        let response = response.map_err(|error| SendError::Failed(lost(&error)))?;
+        let response = response.map_err(|broken| {
+            SendError::Failed(match broken {
+                Broken::NotSent(reason) => api::not_sent(&reason),
+                Broken::TimedOut => cut("no answer in time"),
+                Broken::Cut(reason) => cut(&reason),
+            })
+        })?;
         answer(response).await
     }
 }
@@ -147,9 +153,10 @@ async fn silence(sent: &AtomicU64) {
     }
 }
 
-/// Random, so that no file can hold it.
-fn boundary() -> String {
-    format!("multi-upload-{:032x}", rand::random::<u128>())
+/// Random, so that no file holds it.
+fn boundary(api: &Api) -> String {
+    let words: Vec<u64> = (0..3).map(|_| api.random().to_bits()).collect();
+    format!("multi-upload-{:x}{:x}{:x}", words[0], words[1], words[2])
 }
 
 async fn answer(mut response: reqwest::Response) -> Result<(), SendError> {
@@ -207,13 +214,6 @@ fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
     Some(text.trim())
-}
-
-fn lost(error: &reqwest::Error) -> PlatformError {
-    if error.is_connect() {
-        return api::not_sent(&api::root_cause(error));
-    }
-    cut(&api::root_cause(error))
 }
 
 fn cut(reason: &str) -> PlatformError {

@@ -223,7 +223,7 @@ impl Video<'_> {
             } else {
                 "video.mp4"
             };
-            match form.send(self.api.http(), pieces, name, kind).await {
+            match form.send(self.api, pieces, name, kind).await {
                 Ok(()) => break,
                 Err(SendError::Expired(error)) if registration < REGISTRATIONS => {
                     tracing::debug!(%error, "a registration is of no use; a new one is made");

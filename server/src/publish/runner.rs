@@ -2,14 +2,13 @@
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use multi_upload_platforms::{
     CommitAnswer, FailureClass, Pause, Platform, PlatformError, Preparation, Steps, Workshop,
 };
 use multi_upload_wire::{ErrorCode, ErrorInfo};
-use rand::RngExt as _;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -226,7 +225,7 @@ impl Worker<'_> {
         } = ready;
         // Measured from before the intent is stored: stricter than the rule, and safe when the process
         // is frozen anywhere between here and the first byte.
-        let begun = Instant::now();
+        let begun = self.app.clock.stopwatch();
         let happened = Happened::Ready {
             prepared: prepared.state.clone(),
             baseline: baseline.map(|ids| ids.to_bytes()),
@@ -363,7 +362,7 @@ impl Worker<'_> {
                 &target,
                 happened.clone(),
                 app.clock.now(),
-                rand::rng().random(),
+                app.config.chance.next(),
                 rules,
             ) else {
                 return Some(target);

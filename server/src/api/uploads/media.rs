@@ -112,6 +112,11 @@ pub(super) async fn choose(
         return media("/image_urls", What::Carousel(images));
     }
     if let Some(url) = &asked.video_url {
+        plan.fault(
+            "/video_url",
+            "unsupported",
+            "`video_url` is not supported by this version yet: upload the video and send its `media_id`",
+        );
         return media("/video_url", What::Video(Source::Url(url.clone())));
     }
     let ids = asked.media_ids.as_deref().unwrap_or_default();
