@@ -69,8 +69,9 @@ impl Report {
             );
             return;
         }
-        let is_taken = rules::IMAGE_TYPES.contains(&kind);
-        if !is_taken && !(choices.convert_images && rules::CONVERTED_TYPES.contains(&kind)) {
+        let is_taken = rules::IMAGE_TYPES.contains(&kind)
+            || (choices.convert_images && rules::CONVERTED_TYPES.contains(&kind));
+        if !is_taken {
             self.refuse(
                 pointer,
                 "unsupported",
