@@ -9,9 +9,14 @@
     reason = "a test fails by panicking, and says what it did"
 )]
 
+#[macro_use]
+mod check;
+
+mod calls;
 #[path = "../store_story/postgres/cluster.rs"]
 #[allow(dead_code, reason = "made for the story, which uses all of it")]
 mod cluster;
+mod compare;
 mod model;
 mod moves;
 mod obligations;

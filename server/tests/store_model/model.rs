@@ -21,6 +21,14 @@ pub(crate) struct Attempt {
     pub(crate) baseline: Option<Vec<u8>>,
 }
 
+/// What an idempotency key was used for.
+#[derive(Debug)]
+struct UsedKey {
+    body: Vec<u8>,
+    answer: String,
+    at: Millis,
+}
+
 /// What became of a new upload.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Created {
@@ -45,8 +53,8 @@ pub(crate) struct Model {
     pub(crate) uploads: Vec<UploadRow>,
     pub(crate) events: BTreeMap<String, Vec<String>>,
     pub(crate) attempts: BTreeMap<String, BTreeMap<u32, Attempt>>,
-    /// By team, mode and key: hash of the body, answer, time.
-    keys: BTreeMap<(String, &'static str, String), (Vec<u8>, String, Millis)>,
+    /// By team, mode and key.
+    keys: BTreeMap<(String, &'static str, String), UsedKey>,
     /// By mode and account.
     holds: BTreeMap<(&'static str, String), Millis>,
     /// Uploads that the last step changed.
@@ -115,15 +123,19 @@ impl Model {
                 row.owner.mode.as_str(),
                 key.key.clone(),
             );
-            if let Some((body, answer, at)) = self.keys.get(&place)
-                && row.created_at - at < KEY_LIFE
+            if let Some(used) = self.keys.get(&place)
+                && row.created_at - used.at < KEY_LIFE
             {
-                return match *body == key.body_hash {
-                    true => Created::Replayed(answer.clone()),
+                return match used.body == key.body_hash {
+                    true => Created::Replayed(used.answer.clone()),
                     false => Created::KeyMismatch,
                 };
             }
-            let used = (key.body_hash.clone(), key.answer.clone(), row.created_at);
+            let used = UsedKey {
+                body: key.body_hash.clone(),
+                answer: key.answer.clone(),
+                at: row.created_at,
+            };
             self.keys.insert(place, used);
         }
         self.uploads.push(row.clone());
@@ -140,13 +152,13 @@ impl Model {
         now: Millis,
     ) -> Option<(Vec<u8>, String)> {
         let place = (owner.team.clone(), owner.mode.as_str(), key.to_owned());
-        let (body, answer, at) = self.keys.get(&place)?;
-        (now - at < KEY_LIFE).then(|| (body.clone(), answer.clone()))
+        let used = self.keys.get(&place)?;
+        (now - used.at < KEY_LIFE).then(|| (used.body.clone(), used.answer.clone()))
     }
 
     pub(crate) fn forget(&mut self, before: Millis) -> u64 {
         let all = self.keys.len();
-        self.keys.retain(|_, (_, _, at)| *at >= before);
+        self.keys.retain(|_, used| used.at >= before);
         (all - self.keys.len()) as u64
     }
 
