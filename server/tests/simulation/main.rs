@@ -74,7 +74,7 @@ fn every_post_is_made_once_whatever_happens() {
     assert_eq!(all.worlds, seeds);
     assert!(all.crashes * 2 > seeds / 2, "hosts die: {all}");
     // Those were sent while the board could not be read, and their answer was lost: only a person can tell.
-    assert!(all.human * 50 < all.targets, "{all}");
+    assert!(all.human * 100 < all.targets + 100, "{all}");
 }
 
 #[test]

@@ -439,7 +439,7 @@ impl Platform for Network {
             return Ok(Look {
                 posts: Vec::new(),
                 complete: true,
-                total: None,
+                total: Some(0),
             });
         }
         let mut fault = (state.dice.below(100) < bad).then(|| state.dice.below(4));

@@ -221,8 +221,11 @@ impl World {
             .into_iter()
             .map(|(content, answers)| (format!("{board}/{content}"), answers))
             .collect();
+        // Of two that share a clock each holds up the other; after several attempts that were not sent a person is asked.
+        let freezes = |trouble: &Trouble| matches!(trouble, Trouble::Freezes { .. });
+        let is_held_up = schedule.troubles.iter().any(freezes);
         let allowed = Allowed {
-            humans: weather.bad_baselines > 0 || weather.outage,
+            humans: weather.bad_baselines > 0 || weather.outage || is_held_up,
             restored: schedule.restores,
         };
         self.network.begin(weather, &board, &titles);
