@@ -27,7 +27,7 @@ const SHOWN: [(Mutant, u64); 12] = [
     (Mutant::NoBaseline, 15),
     (Mutant::EmptyMeansNone, 2),
     (Mutant::RunAgain, 56),
-    (Mutant::NoFence, 0),
+    (Mutant::NoFence, 5),
     (Mutant::NoIntent, 0),
     (Mutant::NoLane, 0),
     (Mutant::NoLaneNoUniqueId, 0),
@@ -124,6 +124,14 @@ pub(super) async fn run_again(round: &Round) {
     }
 }
 
+/// One target, whose request is answered.
+fn alone(schedule: &mut Schedule) {
+    schedule.contents = vec![0];
+    schedule.weather.answers.clear();
+    schedule.weather.bad_lists = 0;
+    schedule.restores = false;
+}
+
 /// A schedule in which the rule matters.
 fn hard_for(rule: Mutant, seed: u64) -> Schedule {
     let mut schedule = random(seed, rule);
@@ -157,11 +165,19 @@ fn hard_for(rule: Mutant, seed: u64) -> Schedule {
                 lasts: 60_000 + i64::try_from(dice.below(1_800_000)).unwrap(),
             }];
         }
+        // Around the one request of one target.
         Mutant::LateSend => {
-            schedule.restores = false;
+            alone(&mut schedule);
             schedule.troubles = vec![Trouble::Freezes {
-                poll: 1 + dice.below(120),
-                lasts: 60_000 + i64::try_from(dice.below(7_200_000)).unwrap(),
+                poll: 1 + dice.below(80),
+                lasts: 2_400_000,
+            }];
+        }
+        Mutant::NoIntent => {
+            alone(&mut schedule);
+            schedule.troubles = vec![Trouble::Dies {
+                poll: 1 + dice.below(80),
+                pause: 1_000,
             }];
         }
         Mutant::NoLane | Mutant::NoLaneNoUniqueId => {

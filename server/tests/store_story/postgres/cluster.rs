@@ -125,7 +125,7 @@ pub(crate) struct Place {
 
 impl Place {
     /// `None`, and a word about it, where there is no PostgreSQL.
-    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+    #[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
     pub(crate) async fn new() -> Option<Self> {
         let Some(cluster) = tokio::task::spawn_blocking(cluster).await.unwrap() else {
             eprintln!("skipped: there is no PostgreSQL here (initdb was not found)");
