@@ -20,7 +20,7 @@ const SEEDS: u64 = 400;
 
 /// Switched-off rules that show in what happens: a post twice, or an end that is not true. Each with a seed that shows it, which
 /// is tried first.
-const SHOWN: [(Mutant, u64); 12] = [
+const SHOWN: [(Mutant, u64); 11] = [
     (Mutant::NoQuiet, 2),
     (Mutant::ServerErrorMeansNotSent, 2),
     (Mutant::EveryRefusalCounts, 17),
@@ -28,11 +28,10 @@ const SHOWN: [(Mutant, u64); 12] = [
     (Mutant::EmptyMeansNone, 2),
     (Mutant::RunAgain, 56),
     (Mutant::NoFence, 5),
-    (Mutant::NoIntent, 0),
-    (Mutant::NoLane, 0),
-    (Mutant::NoLaneNoUniqueId, 0),
+    (Mutant::NoIntent, 33),
     (Mutant::LateSend, 0),
     (Mutant::NoRestoreGuard, 0),
+    (Mutant::NoLaneNoUniqueId, 0),
 ];
 
 /// The store of a process whose rule is switched off.
@@ -180,7 +179,7 @@ fn hard_for(rule: Mutant, seed: u64) -> Schedule {
                 pause: 1_000,
             }];
         }
-        Mutant::NoLane | Mutant::NoLaneNoUniqueId => {
+        Mutant::NoLaneNoUniqueId => {
             schedule
                 .contents
                 .iter_mut()

@@ -56,7 +56,7 @@ pub(super) fn upload(
     let title = format!("{board}/{content}");
     let due = now + Millis::try_from(n).unwrap() * 20_000;
     let fingerprint = match mutant {
-        Mutant::NoLane | Mutant::NoLaneNoUniqueId => format!("{title}#{n}"),
+        Mutant::NoLaneNoUniqueId => format!("{title}#{n}"),
         _ => title.clone(),
     };
     let target = TargetRow {

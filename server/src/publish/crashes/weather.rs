@@ -71,9 +71,7 @@ pub(super) enum Mutant {
     NoFence,
     /// Nothing is stored before a request leaves.
     NoIntent,
-    /// Targets that are alike run at the same time.
-    NoLane,
-    /// The same, and one post may belong to several targets.
+    /// Targets that are alike run at the same time, and one post may belong to several of them.
     NoLaneNoUniqueId,
     /// A request may leave long after its intent: from a pool, or over a socket that is opened for it.
     LateSend,
