@@ -29,9 +29,9 @@ const SHOWN: [(Mutant, u64); 11] = [
     (Mutant::RunAgain, 56),
     (Mutant::NoFence, 5),
     (Mutant::NoIntent, 33),
-    (Mutant::LateSend, 0),
+    (Mutant::LateSend, 38),
     (Mutant::NoRestoreGuard, 0),
-    (Mutant::NoLaneNoUniqueId, 0),
+    (Mutant::NoLaneNoUniqueId, 10),
 ];
 
 /// The store of a process whose rule is switched off.
