@@ -27,7 +27,11 @@ pub fn native_version() -> &'static str {
 
 /// Checks a webhook by its headers and secrets: its event, or an error as a value.
 #[napi(ts_return_type = "object")]
-pub fn verify_webhook(body: Buffer, headers: HashMap<String, String>, secrets: Vec<String>) -> Value {
+pub fn verify_webhook(
+    body: Buffer,
+    headers: HashMap<String, String>,
+    secrets: Vec<String>,
+) -> Value {
     let headers = headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()));

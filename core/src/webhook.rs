@@ -117,7 +117,9 @@ pub fn verify_now<'a>(
 ) -> Result<Value, Error> {
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+        .map_or(0, |since| {
+            i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+        });
     verify(body, headers, secrets, now)
 }
 

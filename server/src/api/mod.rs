@@ -11,6 +11,7 @@ mod callback;
 mod fields;
 mod health;
 mod local;
+mod metrics;
 mod openapi;
 mod problem;
 mod query;
@@ -35,7 +36,8 @@ use crate::state::App;
 /// The whole API.
 pub(crate) fn router(app: App) -> Router {
     use Scope::{
-        AccountsRead, AccountsWrite, Admin, MediaWrite, UploadsRead, UploadsWrite, WebhooksWrite,
+        AccountsRead, AccountsWrite, Admin, AuditRead, MediaWrite, UploadsRead, UploadsWrite,
+        WebhooksWrite,
     };
     use uploads::{actions, changes, create, edit, read};
 
@@ -130,6 +132,7 @@ pub(crate) fn router(app: App) -> Router {
             WebhooksWrite,
             post(webhooks::redeliver),
         )
+        .add("/metrics", AuditRead, get(metrics::metrics))
         .open("/v1/media", options(tus::options))
         .open("/v1/media/{id}", options(tus::options))
         .open("/oauth/{platform}/callback", get(callback::callback))
@@ -179,6 +182,8 @@ impl Routes {
         self.router
             .fallback(async || StatusCode::NOT_FOUND)
             .layer(from_fn(request::surround))
+            // Outside of it, since it counts.
+            .layer(axum::Extension(self.app.metrics.clone()))
             .with_state(self.app)
     }
 }

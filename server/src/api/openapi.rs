@@ -4,7 +4,7 @@ use multi_upload_wire::{ErrorInfo, REGISTRY};
 use serde_json::{Value, json};
 use utoipa::{OpenApi, ToResponse};
 
-use super::{accounts, api_keys, callback, health, tus, uploads, webhooks};
+use super::{accounts, api_keys, callback, health, metrics, tus, uploads, webhooks};
 
 /// An answer that is not a success.
 #[derive(ToResponse)]
@@ -35,7 +35,7 @@ pub(crate) struct Problem(ErrorInfo);
         api_keys::list, api_keys::create, api_keys::revoke,
         webhooks::list, webhooks::create, webhooks::get, webhooks::update, webhooks::delete, webhooks::test,
         webhooks::rotate, webhooks::deliveries, webhooks::redeliver,
-        callback::callback, health::healthz, health::readyz
+        callback::callback, health::healthz, health::readyz, metrics::metrics
     ),
     components(schemas(ErrorInfo), responses(Problem)),
     tags(

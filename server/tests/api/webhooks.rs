@@ -44,10 +44,15 @@ impl Receiver {
     async fn get(&self, fits: impl Fn(&Value) -> bool) -> (HeaderMap, Bytes) {
         loop {
             let came = self.came.notified();
-            let found = self.seen.lock().unwrap().iter().find_map(|(headers, body)| {
-                let event: Value = serde_json::from_slice(body).unwrap();
-                fits(&event).then(|| (headers.clone(), body.clone()))
-            });
+            let found = self
+                .seen
+                .lock()
+                .unwrap()
+                .iter()
+                .find_map(|(headers, body)| {
+                    let event: Value = serde_json::from_slice(body).unwrap();
+                    fits(&event).then(|| (headers.clone(), body.clone()))
+                });
             if let Some(found) = found {
                 return found;
             }
@@ -87,7 +92,10 @@ async fn endpoint(service: &Service, body: Value) -> (String, String) {
     let made = service.post("/v1/webhooks", &body).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    (text(&made.json["webhook"]["id"]), text(&made.json["secret"]))
+    (
+        text(&made.json["webhook"]["id"]),
+        text(&made.json["secret"]),
+    )
 }
 
 /// Looks at the log of an endpoint until one of its deliveries fits.
@@ -140,13 +148,21 @@ async fn an_endpoint_is_made_shown_changed_and_deleted() {
 #[tokio::test]
 async fn what_is_wrong_is_named_and_nothing_is_stored() {
     let service = Service::start_with(Clock::fixed(NOW)).await;
-    for url in ["ftp://example.com/", "http://user:pw@example.com/", "not an address", ""] {
+    for url in [
+        "ftp://example.com/",
+        "http://user:pw@example.com/",
+        "not an address",
+        "",
+    ] {
         let reply = service.post("/v1/webhooks", &json!({ "url": url })).await;
         assert_problem(&reply, 422, "URL_NOT_ALLOWED");
         assert!(!reply.text.contains("pw@"), "{}", reply.text);
     }
     let reply = service
-        .post("/v1/webhooks", &json!({"url": "ftp://x/", "events": ["upload.fialed"]}))
+        .post(
+            "/v1/webhooks",
+            &json!({"url": "ftp://x/", "events": ["upload.fialed"]}),
+        )
         .await;
     assert_problem(&reply, 422, "VALIDATION_FAILED");
     assert_eq!(
@@ -155,7 +171,10 @@ async fn what_is_wrong_is_named_and_nothing_is_stored() {
     );
     assert!(reply.text.contains("upload.failed"), "{}", reply.text);
     let made = service
-        .post("/v1/api-keys", &json!({"scopes": ["admin"], "accounts": ["pinterest:1"]}))
+        .post(
+            "/v1/api-keys",
+            &json!({"scopes": ["admin"], "accounts": ["pinterest:1"]}),
+        )
         .await;
     let limited = format!("Bearer {}", made.json["key"].as_str().unwrap());
     let request = http::Request::get("/v1/webhooks")
@@ -179,9 +198,13 @@ async fn what_happens_to_an_upload_arrives_signed_and_in_order() {
     drop(gone);
     let (dead, _) = endpoint(&service, json!({"url": dead})).await;
 
-    let made = service.post("/v1/uploads", &immediate(&account, &board)).await;
+    let made = service
+        .post("/v1/uploads", &immediate(&account, &board, "Told"))
+        .await;
     let upload = made.json["id"].as_str().unwrap().to_owned();
-    let (headers, body) = receiver.get(|event| event["type"] == "upload.published").await;
+    let (headers, body) = receiver
+        .get(|event| event["type"] == "upload.published")
+        .await;
     let event = verify(&headers, &body, &secret).expect("the signature is right");
     assert_eq!(event["data"]["upload"]["id"], upload.as_str());
     assert_eq!(event["data"]["upload"]["status"], "published");
@@ -200,7 +223,10 @@ async fn what_happens_to_an_upload_arrives_signed_and_in_order() {
     assert_eq!(done["message_id"], headers[WEBHOOK_ID].to_str().unwrap());
     let failed = logged(&service, &dead, |one| one["attempts"] != 0).await;
     assert_eq!(failed["status"], "pending");
-    assert!(failed["error"].as_str().unwrap().contains("no connection"), "{failed}");
+    assert!(
+        failed["error"].as_str().unwrap().contains("no connection"),
+        "{failed}"
+    );
     assert!(failed["next_attempt_at"].is_string());
     service.stop().await;
 }
@@ -209,7 +235,11 @@ async fn what_happens_to_an_upload_arrives_signed_and_in_order() {
 async fn a_rotation_signs_with_both_secrets_and_a_delivery_can_be_repeated() {
     let service = Service::start_with(Clock::system()).await;
     let receiver = Receiver::start().await;
-    let (id, first) = endpoint(&service, json!({"url": receiver.url, "events": ["upload.failed"]})).await;
+    let (id, first) = endpoint(
+        &service,
+        json!({"url": receiver.url, "events": ["upload.failed"]}),
+    )
+    .await;
     let path = format!("/v1/webhooks/{id}");
     let rotated = service.post(&format!("{path}/rotate"), &json!({})).await;
     assert_eq!(rotated.status, StatusCode::OK, "{}", rotated.text);
@@ -220,20 +250,36 @@ async fn a_rotation_signs_with_both_secrets_and_a_delivery_can_be_repeated() {
     let sent = service.post(&format!("{path}/test"), &json!({})).await;
     assert_eq!(sent.status, StatusCode::ACCEPTED, "{}", sent.text);
     let (headers, body) = receiver.get(|event| event["type"] == "webhook.test").await;
-    assert_eq!(headers[WEBHOOK_SIGNATURE].to_str().unwrap().split(' ').count(), 2);
+    assert_eq!(
+        headers[WEBHOOK_SIGNATURE]
+            .to_str()
+            .unwrap()
+            .split(' ')
+            .count(),
+        2
+    );
     for secret in [first.as_str(), second] {
         let event = verify(&headers, &body, secret).expect("both are right");
         assert_eq!(event["data"]["webhook"]["id"], id.as_str());
     }
 
     let delivery = sent.json["id"].as_str().unwrap();
-    logged(&service, &id, |one| one["id"] == delivery && one["status"] == "delivered").await;
+    logged(&service, &id, |one| {
+        one["id"] == delivery && one["status"] == "delivered"
+    })
+    .await;
     let again = service
-        .post(&format!("{path}/deliveries/{delivery}/redeliver"), &json!({}))
+        .post(
+            &format!("{path}/deliveries/{delivery}/redeliver"),
+            &json!({}),
+        )
         .await;
     assert_eq!(again.status, StatusCode::ACCEPTED, "{}", again.text);
     assert_eq!(again.json["status"], "pending");
-    logged(&service, &id, |one| one["id"] == delivery && one["status"] == "delivered").await;
+    logged(&service, &id, |one| {
+        one["id"] == delivery && one["status"] == "delivered"
+    })
+    .await;
     let seen = receiver.seen.lock().unwrap().clone();
     assert_eq!(seen.len(), 2);
     assert_eq!(seen[0].0[WEBHOOK_ID], seen[1].0[WEBHOOK_ID], "the same id");
@@ -249,24 +295,39 @@ async fn a_rotation_signs_with_both_secrets_and_a_delivery_can_be_repeated() {
 async fn a_receiver_that_is_gone_is_left_alone_and_the_others_hear_of_it() {
     let service = Service::start_with(Clock::system()).await;
     let receiver = Receiver::start().await;
-    let (_, _) = endpoint(&service, json!({"url": receiver.url, "events": ["webhook.disabled"]})).await;
+    let (_, _) = endpoint(
+        &service,
+        json!({"url": receiver.url, "events": ["webhook.disabled"]}),
+    )
+    .await;
     let leaving = Receiver::start().await;
     *leaving.status.lock().unwrap() = 410;
     let (id, _) = endpoint(&service, json!({"url": leaving.url})).await;
-    service.post(&format!("/v1/webhooks/{id}/test"), &json!({})).await;
-    let (_, body) = receiver.get(|event| event["type"] == "webhook.disabled").await;
+    service
+        .post(&format!("/v1/webhooks/{id}/test"), &json!({}))
+        .await;
+    let (_, body) = receiver
+        .get(|event| event["type"] == "webhook.disabled")
+        .await;
     let event: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(event["data"]["webhook"]["id"], id.as_str());
     let shown = service.get(&format!("/v1/webhooks/{id}")).await;
     assert_eq!(shown.json["enabled"], false, "{}", shown.text);
-    assert!(shown.json["disabled_reason"].as_str().unwrap().contains("410"));
+    assert!(
+        shown.json["disabled_reason"]
+            .as_str()
+            .unwrap()
+            .contains("410")
+    );
 
     *leaving.status.lock().unwrap() = 200;
     let shown = service
         .patch(&format!("/v1/webhooks/{id}"), &json!({"enabled": true}))
         .await;
     assert_eq!(shown.json["disabled_reason"], Value::Null);
-    service.post(&format!("/v1/webhooks/{id}/test"), &json!({})).await;
+    service
+        .post(&format!("/v1/webhooks/{id}/test"), &json!({}))
+        .await;
     logged(&service, &id, |one| one["status"] == "delivered").await;
     service.stop().await;
 }

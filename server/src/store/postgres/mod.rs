@@ -24,6 +24,7 @@ macro_rules! transaction {
 }
 
 mod accounts;
+mod census;
 mod change;
 mod claim;
 mod codec;
@@ -54,9 +55,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, MediaRow, Millis,
-    NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
-    UploadRow, WriteLimit,
+    AccountRow, ApiKeyRow, Census, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, MediaRow,
+    Millis, NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit,
+    UploadFilter, UploadRow, WriteLimit,
 };
 use crate::audit;
 use db::{Db, again};
@@ -488,6 +489,11 @@ impl Store for PgStore {
     async fn delete_media(&self, owner: &Owner, id: &str) -> StoreResult<bool> {
         let client = self.db.client().await?;
         Ok(media::delete(&client, owner, id).await?)
+    }
+
+    async fn census(&self, now: Millis) -> StoreResult<Census> {
+        let client = self.db.client().await?;
+        Ok(census::census(&client, now).await?)
     }
 
     async fn forget(&self, before: Millis) -> StoreResult<u64> {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod backup;
+mod census;
 mod claims;
 mod codec;
 mod events;
@@ -26,9 +27,9 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::{
-    AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, MediaRow, Millis,
-    NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
-    UploadRow, WriteLimit,
+    AccountRow, ApiKeyRow, Census, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, MediaRow,
+    Millis, NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit,
+    UploadFilter, UploadRow, WriteLimit,
 };
 use readers::Readers;
 use writer::Writer;
@@ -467,6 +468,12 @@ impl Store for SqliteStore {
         let (owner, id) = (owner.clone(), id.to_owned());
         self.writer
             .run(move |tx| media::delete(tx.conn, &owner, &id))
+            .await
+    }
+
+    async fn census(&self, now: Millis) -> StoreResult<Census> {
+        self.readers
+            .run(move |conn| census::census(conn, now))
             .await
     }
 
