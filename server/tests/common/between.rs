@@ -12,9 +12,10 @@ use std::thread::Thread;
 use async_trait::async_trait;
 
 use multi_upload_server::store::{
-    AccountRow, ApiKeyRow, Census, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, MediaRow,
-    Millis, NewUpload, Owner, Store, StoreError, StoreResult, TargetChange, TargetRow, UploadEdit,
-    UploadFilter, UploadRow, WriteLimit,
+    AccountRow, ApiKeyRow, Census, ConnectRow, CreateOutcome, DataKeyRow, DeliveryRow, EventRow,
+    Held, LaneResult, MediaRow, Millis, NewMessage, NewUpload, Owner, Store, StoreError,
+    StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WebhookRow,
+    WebhookStore, WriteLimit,
 };
 
 /// What becomes of one write.
@@ -126,29 +127,32 @@ fn wait<F: Future>(work: F) -> F::Output {
     }
 }
 
-macro_rules! store {
-    ($($kind:ident $name:ident($($argument:ident: $type:ty),*) -> $output:ty;)+) => {
+macro_rules! through {
+    ($which:ident { $($own:tt)* } $($kind:ident $name:ident($($argument:ident: $type:ty),*) -> $output:ty;)+) => {
         #[async_trait]
-        impl Store for Between {
+        impl $which for Between {
             $(async fn $name(&self, $($argument: $type),*) -> StoreResult<$output> {
                 self.$kind(stringify!($name), self.inner.$name($($argument),*)).await
             })+
 
-            async fn change_target(&self, change: TargetChange) -> StoreResult<Option<TargetRow>> {
-                self.write("change_target", self.moved(change)).await
-            }
-
-            async fn change_targets(
-                &self,
-                changes: Vec<TargetChange>,
-            ) -> StoreResult<Vec<Option<TargetRow>>> {
-                self.write("change_targets", self.all_moved(changes)).await
-            }
+            $($own)*
         }
     };
 }
 
-store! {
+through! {
+    Store {
+        async fn change_target(&self, change: TargetChange) -> StoreResult<Option<TargetRow>> {
+            self.write("change_target", self.moved(change)).await
+        }
+
+        async fn change_targets(
+            &self,
+            changes: Vec<TargetChange>,
+        ) -> StoreResult<Vec<Option<TargetRow>>> {
+            self.write("change_targets", self.all_moved(changes)).await
+        }
+    }
     write create_uploads(uploads: Vec<NewUpload>) -> Vec<CreateOutcome>;
     read answered(owner: &Owner, key: &str, now: Millis) -> Option<(Vec<u8>, String)>;
     read upload(owner: &Owner, id: &str) -> Option<UploadRow>;
@@ -194,4 +198,23 @@ store! {
     write forget(before: Millis) -> u64;
     read census(now: Millis) -> Census;
     read close() -> ();
+}
+
+through! {
+    WebhookStore {}
+    write create_webhook(row: WebhookRow) -> ();
+    write update_webhook(row: WebhookRow) -> bool;
+    write delete_webhook(owner: &Owner, id: &str) -> bool;
+    read webhook(owner: &Owner, id: &str) -> Option<WebhookRow>;
+    read webhooks(owner: &Owner) -> Vec<WebhookRow>;
+    write queue_message(message: NewMessage, only: Option<String>) -> u64;
+    read deliveries(owner: &Owner, webhook_id: &str, before: Option<&str>, limit: u32) -> Vec<DeliveryRow>;
+    write redeliver(owner: &Owner, webhook_id: &str, delivery_id: &str, now: Millis) -> Option<DeliveryRow>;
+    read next_delivery() -> Option<Millis>;
+    write claim_lanes(now: Millis, lease_until: Millis, limit: u32) -> Vec<WebhookRow>;
+    read due_deliveries(webhook: &WebhookRow, now: Millis, limit: u32) -> Vec<DeliveryRow>;
+    write finish_lane(result: LaneResult) -> bool;
+    write free_deliveries(now: Millis) -> u64;
+    write expire_lanes() -> ();
+    write forget_deliveries(before: Millis) -> u64;
 }

@@ -193,6 +193,8 @@ impl World {
             store,
             accounts,
             media,
+            vault: self.vault.clone(),
+            mail: crate::webhooks::Mail::default(),
             platforms,
             clock: self.clock.clone(),
             gate: crate::gate::Gate::new(true),
