@@ -1,14 +1,21 @@
 //! What a file is, by its content. Names and declared types are not believed.
 
-/// Facts of an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Facts {
-    /// `image/jpeg`, `image/png` or `image/webp`.
-    pub(super) content_type: &'static str,
-    /// Pixels across, before rotation.
-    pub(super) width: u32,
-    /// Pixels down, before rotation.
-    pub(super) height: u32,
+use multi_upload_wire::{ErrorCode, ErrorInfo, MediaFacts, MediaKind};
+
+/// The kind of a file by its first bytes; `None` for what is not taken.
+pub(super) fn kind(first: &[u8]) -> Option<MediaKind> {
+    content_type(first).map(|_| MediaKind::Image)
+}
+
+/// The refusal of a file that is not taken.
+pub(super) fn refusal(fault: Fault) -> ErrorInfo {
+    ErrorInfo::new(
+        ErrorCode::MediaTypeUnsupported,
+        match fault {
+            Fault::Unknown => "the content is not a JPEG, PNG or WebP image; nothing was kept",
+            Fault::CutOff => "the image is cut off: its end is missing; nothing was kept",
+        },
+    )
 }
 
 /// Why a file is not taken.
@@ -21,7 +28,7 @@ pub(super) enum Fault {
 }
 
 /// The facts of an image of a known type that is whole, as far as its header and end tell.
-pub(super) fn image(content: &[u8]) -> Result<Facts, Fault> {
+pub(super) fn image(content: &[u8]) -> Result<MediaFacts, Fault> {
     let content_type = content_type(content).ok_or(Fault::Unknown)?;
     let size = imagesize::blob_size(content).map_err(|_| Fault::Unknown)?;
     let side = |pixels: usize| u32::try_from(pixels).ok().filter(|pixels| *pixels > 0);
@@ -40,10 +47,19 @@ pub(super) fn image(content: &[u8]) -> Result<Facts, Fault> {
     if !is_whole {
         return Err(Fault::CutOff);
     }
-    Ok(Facts {
-        content_type,
+    Ok(MediaFacts {
+        kind: MediaKind::Image,
+        content_type: content_type.to_owned(),
         width,
         height,
+        rotation: 0,
+        duration_ms: None,
+        video_codec: None,
+        audio_codec: None,
+        fragmented: None,
+        index_first: None,
+        colors: None,
+        animated: false,
     })
 }
 
@@ -76,14 +92,9 @@ mod tests {
 
     #[test]
     fn an_image_is_known_by_its_content() {
-        assert_eq!(
-            image(PNG),
-            Ok(Facts {
-                content_type: "image/png",
-                width: 3,
-                height: 2
-            })
-        );
+        let facts = image(PNG).expect("it is one");
+        assert_eq!((facts.width, facts.height), (3, 2));
+        assert_eq!(facts.content_type, "image/png");
     }
 
     #[test]

@@ -12,14 +12,13 @@ pub(crate) fn refusals<'a>(
     row: &MediaRow,
     platforms: impl Iterator<Item = &'a dyn Platform>,
 ) -> BTreeMap<String, Vec<FieldError>> {
-    let (true, Some(content_type), Some(sha256)) = (row.ready, &row.content_type, &row.sha256)
-    else {
+    let (true, Some(facts), Some(sha256)) = (row.ready, &row.facts, &row.sha256) else {
         return BTreeMap::new();
     };
     let content = Content {
         media: ContentMedia::ImageFile {
             media_id: row.id.clone(),
-            content_type: content_type.clone(),
+            content_type: facts.content_type.clone(),
             sha256: sha256.clone(),
             bytes: row.length,
         },

@@ -82,7 +82,7 @@ async fn file(app: &App, owner: &Owner, id: &str, plan: &mut Plan) -> StoreResul
         );
         return Ok(None);
     };
-    let (true, Some(content_type), Some(sha256)) = (row.ready, row.content_type, row.sha256) else {
+    let (true, Some(facts), Some(sha256)) = (row.ready, row.facts, row.sha256) else {
         plan.fault(
             pointer,
             "not_ready",
@@ -97,7 +97,7 @@ async fn file(app: &App, owner: &Owner, id: &str, plan: &mut Plan) -> StoreResul
         pointer: pointer.to_owned(),
         content: ContentMedia::ImageFile {
             media_id: row.id,
-            content_type,
+            content_type: facts.content_type,
             sha256,
             bytes: row.length,
         },
