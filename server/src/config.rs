@@ -7,6 +7,7 @@ use std::time::Duration;
 use multi_upload_platforms::pinterest::PinterestSettings;
 use multi_upload_wire::Mode;
 
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::media::MediaSettings;
 use crate::vault::MasterKey;
@@ -44,6 +45,8 @@ pub struct Config {
     pub workers: usize,
     /// The time.
     pub clock: Clock,
+    /// Chance: spreads what would come at once.
+    pub chance: Chance,
 }
 
 /// Where the database is.
@@ -93,6 +96,7 @@ impl Config {
             first_admin_key: false,
             workers: 64,
             clock: Clock::system(),
+            chance: Chance::system(),
         }
     }
 }
