@@ -7,20 +7,20 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
-use multi_upload_wire::{ErrorCode, Media};
+use multi_upload_wire::{ErrorCode, ErrorInfo, Media};
 
 use super::auth::Caller;
 use super::body::discard;
 use super::problem::{Answer, Problem};
-use super::uploads::key_of;
+use super::uploads::{IDEMPOTENCY_REPLAYED, key_of};
 use crate::clock::rfc3339;
 use crate::media::{ALGORITHMS, AppendError, Checksum, MAX_BYTES, NewFile, Piece, refusals};
 use crate::state::App;
@@ -59,10 +59,7 @@ pub(crate) async fn options() -> Response {
     headers.insert(TUS_VERSION, HeaderValue::from_static(VERSION));
     headers.insert(TUS_EXTENSION, HeaderValue::from_static(EXTENSIONS));
     headers.insert(TUS_MAX_SIZE, HeaderValue::from(MAX_BYTES));
-    headers.insert(
-        TUS_CHECKSUM_ALGORITHM,
-        HeaderValue::from_static(ALGORITHMS),
-    );
+    headers.insert(TUS_CHECKSUM_ALGORITHM, HeaderValue::from_static(ALGORITHMS));
     response
 }
 
@@ -135,6 +132,11 @@ pub(crate) async fn create(
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(LOCATION, location);
     }
+    if is_known {
+        response
+            .headers_mut()
+            .insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
     progress(&mut response, &row);
     Ok(response)
 }
@@ -188,7 +190,10 @@ fn metadata(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(&UPLOAD_METADATA) else {
         return Ok(None);
     };
-    let text = value.to_str().ok().filter(|text| text.len() <= MAX_METADATA);
+    let text = value
+        .to_str()
+        .ok()
+        .filter(|text| text.len() <= MAX_METADATA);
     let is_pair = |pair: &str| {
         let (name, value) = pair.split_once(' ').unwrap_or((pair, ""));
         !name.is_empty() && STANDARD.decode(value).is_ok()
@@ -509,13 +514,17 @@ fn problem(id: &str, error: AppendError) -> Problem {
         AppendError::WrongLength { length } => {
             header("Upload-Length", &format!("the file has {length} bytes"))
         }
-        AppendError::Busy => Problem::new(
-            ErrorCode::StateConflict,
-            "another request is writing to this file",
+        AppendError::Busy => ErrorInfo::new(
+            ErrorCode::Overloaded,
+            "an earlier request is still writing to this file",
         )
-        .with_status(StatusCode::LOCKED),
+        .with_retry_after_ms(1_000)
+        .into(),
         AppendError::ChecksumMismatch => {
-            let mismatch = header("Upload-Checksum", "the body has another; nothing of it was kept");
+            let mismatch = header(
+                "Upload-Checksum",
+                "the body has another; nothing of it was kept",
+            );
             match StatusCode::from_u16(CHECKSUM_MISMATCH) {
                 Ok(status) => mismatch.with_status(status),
                 Err(_) => mismatch,

@@ -117,7 +117,12 @@ mod tests {
             sum.update(&[Bytes::from("hel"), Bytes::from("lo")]);
             assert_eq!(sum.holds(), holds, "{text}");
         }
-        for text in ["sha1", "sha1 AAAA", "md5 XUFAKrxLKna5cZ2REBfFkg==", "sha256 !"] {
+        for text in [
+            "sha1",
+            "sha1 AAAA",
+            "md5 XUFAKrxLKna5cZ2REBfFkg==",
+            "sha256 !",
+        ] {
             assert!(Checksum::parse(text).is_none(), "{text}");
         }
     }

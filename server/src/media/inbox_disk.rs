@@ -23,18 +23,22 @@ pub(super) struct DiskInbox {
     incoming: PathBuf,
     files: PathBuf,
     // Held for its lock; released when the library goes.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl DiskInbox {
-    /// Makes the folders and takes the lock.
-    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+    /// Makes the folders and takes their lock, if they need one.
+    pub(super) fn open(folder: &Path, lock: bool) -> io::Result<Self> {
         let (incoming, files) = (folder.join("incoming"), folder.join("files"));
         for dir in [&incoming, &files] {
             std::fs::create_dir_all(dir)?;
         }
-        let lock = File::create(folder.join("media.lock"))?;
-        if lock.try_lock().is_err() {
+        let lock = if lock {
+            Some(File::create(folder.join("media.lock"))?)
+        } else {
+            None
+        };
+        if lock.as_ref().is_some_and(|lock| lock.try_lock().is_err()) {
             return Err(io::Error::new(
                 io::ErrorKind::ResourceBusy,
                 "another engine uses it",
@@ -109,7 +113,10 @@ impl Inbox for DiskInbox {
             let disk = nix::sys::statvfs::statvfs(&folder)?;
             // The types of these numbers differ between systems.
             #[allow(clippy::useless_conversion, reason = "not on every system")]
-            let (blocks, each) = (u64::from(disk.blocks_available()), u64::from(disk.fragment_size()));
+            let (blocks, each) = (
+                u64::from(disk.blocks_available()),
+                u64::from(disk.fragment_size()),
+            );
             Ok(Some(blocks.saturating_mul(each)))
         })
         .await

@@ -166,7 +166,10 @@ impl PartsWriter {
         };
         let payload = self.take(length);
         let index = self.state.parts.len();
-        let part = self.bucket.put_part(&self.path, &id, index, payload).await?;
+        let part = self
+            .bucket
+            .put_part(&self.path, &id, index, payload)
+            .await?;
         self.state.parts.push(part.content_id);
         Ok(())
     }

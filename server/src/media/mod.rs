@@ -20,15 +20,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
-use multi_upload_wire::{ErrorCode, ErrorInfo, MediaKind};
+use futures_util::{Stream, StreamExt as _};
+use multi_upload_wire::{ErrorCode, ErrorInfo, MediaFacts, MediaKind};
 
 pub(crate) use checksum::{ALGORITHMS, Checksum};
 use inbox::{Inbox, Partial, failed};
 use receive::{End, Receiver, Sofar};
 pub(crate) use refusals::refusals;
-pub use settings::{Blobs, MAX_BYTES, MAX_IMAGE_BYTES, MediaSettings, parse_size};
 use settings::size;
+pub use settings::{Blobs, MAX_BYTES, MAX_IMAGE_BYTES, MediaSettings, parse_size};
 use shelf::Shelf;
 pub(crate) use source::OwnFiles;
 use turns::Turns;
@@ -169,7 +169,10 @@ impl Library {
             Begun::Known(known) if file.length.is_some() && known.length != length => {
                 Err(ErrorInfo::new(
                     ErrorCode::IdempotencyBodyMismatch,
-                    format!("the key began a file of {} bytes, not {length}", known.length),
+                    format!(
+                        "the key began a file of {} bytes, not {length}",
+                        known.length
+                    ),
                 ))
             }
             Begun::Known(known) => Ok((*known, true)),
@@ -237,7 +240,8 @@ impl Library {
         if row.ready {
             return Ok(row);
         }
-        self.check_room(&row, row.length.saturating_sub(row.offset)).await?;
+        self.check_room(&row, row.length.saturating_sub(row.offset))
+            .await?;
         let end = match Receiver::open(self, &mut row, piece.checksum).await {
             Ok(receiver) => receiver.receive(body, &turn.end).await,
             Err(info) => Err(info.into()),
@@ -297,7 +301,10 @@ impl Library {
             Err(AppendError::Failed(info)) => *info,
             Err(AppendError::TooLong) => ErrorInfo::new(
                 ErrorCode::MediaTooLarge,
-                format!("the file is larger than {}", size(length.unwrap_or(MAX_BYTES))),
+                format!(
+                    "the file is larger than {}",
+                    size(length.unwrap_or(MAX_BYTES))
+                ),
             ),
             Err(AppendError::Cut { offset }) => cut_off(offset),
             Err(_) => cut_off(0),
@@ -320,6 +327,7 @@ impl Library {
         Ok(was_there)
     }
 
+    #[allow(dead_code, reason = "read by platforms that take files in pieces")]
     /// The content of a complete file from a byte on, and the size of the whole.
     ///
     /// # Errors
@@ -424,7 +432,10 @@ impl Library {
         row.expires_at = self.0.clock.now() + self.keep();
         let id = row.id.clone();
         let done = self.0.store.finish_media(row).await?.ok_or_else(|| {
-            ErrorInfo::new(ErrorCode::NotFound, "the file was removed while it was completed")
+            ErrorInfo::new(
+                ErrorCode::NotFound,
+                "the file was removed while it was completed",
+            )
         })?;
         if done.blob.as_deref() != Some(&*id) {
             self.0.shelf.remove(&id).await;
@@ -432,14 +443,12 @@ impl Library {
         Ok(done)
     }
 
-    async fn recognise(&self, row: &MediaRow) -> Result<multi_upload_wire::MediaFacts, ErrorInfo> {
-        let first = self.0.shelf.range(&row.id, 0..row.length.min(16)).await;
-        let first = first.map_err(|error| failed(&error))?;
-        if recognise::kind(&first) == Some(MediaKind::Image) && row.length > MAX_IMAGE_BYTES {
+    async fn recognise(&self, row: &MediaRow) -> Result<MediaFacts, ErrorInfo> {
+        let facts = recognise::facts(self.0.shelf.clone(), row.id.clone(), row.length).await?;
+        if facts.kind == MediaKind::Image && row.length > MAX_IMAGE_BYTES {
             return Err(receive::too_large(row.length));
         }
-        let content = self.0.shelf.range(&row.id, 0..row.length.min(MAX_IMAGE_BYTES)).await;
-        recognise::image(&content.map_err(|error| failed(&error))?).map_err(recognise::refusal)
+        Ok(facts)
     }
 
     /// Removes a file that is not taken.

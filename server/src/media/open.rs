@@ -16,13 +16,11 @@ use super::settings::Blobs;
 use super::shelf::Shelf;
 
 /// Opens the place; proves that it can be used.
-pub(super) async fn open(
-    blobs: &Blobs,
-    data: &Path,
-) -> Result<(Shelf, Arc<dyn Inbox>), ErrorInfo> {
+pub(super) async fn open(blobs: &Blobs, data: &Path) -> Result<(Shelf, Arc<dyn Inbox>), ErrorInfo> {
     match blobs {
-        Blobs::Data => folder(&data.join("media")),
-        Blobs::Folder(path) => folder(path),
+        // The data folder has a lock of its own.
+        Blobs::Data => folder(&data.join("media"), false),
+        Blobs::Folder(path) => folder(path, true),
         Blobs::S3 { bucket, prefix } => {
             let store = Arc::new(s3(bucket)?);
             let shelf = Shelf::new(Arc::clone(&store) as Arc<dyn ObjectStore>, prefix);
@@ -37,12 +35,12 @@ pub(super) async fn open(
     }
 }
 
-fn folder(path: &Path) -> Result<(Shelf, Arc<dyn Inbox>), ErrorInfo> {
+fn folder(path: &Path, lock: bool) -> Result<(Shelf, Arc<dyn Inbox>), ErrorInfo> {
     let failed = |error: &dyn std::fmt::Display| {
         wrong(&format!("the folder of files {} cannot be used: {error}", path.display()))
             .with_remedy("Choose a folder that this user may write to, and that no other engine has, with --blobs or MULTI_UPLOAD_BLOBS.")
     };
-    let inbox = DiskInbox::open(path).map_err(|error| failed(&error))?;
+    let inbox = DiskInbox::open(path, lock).map_err(|error| failed(&error))?;
     let store = LocalFileSystem::new_with_prefix(path).map_err(|error| failed(&error))?;
     Ok((Shelf::new(Arc::new(store), ""), Arc::new(inbox)))
 }
@@ -52,7 +50,8 @@ fn s3(bucket: &str) -> Result<AmazonS3, ErrorInfo> {
         .iter()
         .find_map(|name| std::env::var(name).ok());
     let plain = endpoint.is_some_and(|url| url.to_ascii_lowercase().starts_with("http://"));
-    let allowed = std::env::var("AWS_ALLOW_HTTP").is_ok_and(|word| word.eq_ignore_ascii_case("true") || word == "1");
+    let allowed = std::env::var("AWS_ALLOW_HTTP")
+        .is_ok_and(|word| word.eq_ignore_ascii_case("true") || word == "1");
     if plain && !allowed {
         return Err(
             wrong("the endpoint of the bucket is plain HTTP: files and signatures would be sent in the open")

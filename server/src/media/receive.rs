@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use multi_upload_wire::{ErrorCode, ErrorInfo, MediaKind};
+use multi_upload_wire::{ErrorCode, ErrorInfo};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::checksum::{Checksum, Whole};
 use super::inbox::{Partial, Writer, failed};
-use super::recognise::{self, Fault};
+use super::recognise;
 use super::settings::{MAX_BYTES, MAX_IMAGE_BYTES, size};
 use super::{AppendError, Library, UNFINISHED_MS};
 use crate::store::MediaRow;
@@ -26,7 +26,7 @@ const SECURE_EVERY: u64 = 64 * 1024 * 1024;
 /// Longest silence between two parts of a body.
 const SILENCE: Duration = Duration::from_secs(30);
 /// What a file is can be told from so many bytes.
-const ENOUGH: usize = 16;
+const ENOUGH: usize = 32;
 /// The rest of a body that is refused is read up to here, so that the caller, still sending, gets the answer.
 const DISCARD: usize = 32 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(5);
@@ -50,7 +50,12 @@ pub(super) struct Sofar {
 impl Sofar {
     /// Reads [`MediaRow::state`].
     pub(super) fn of(row: &MediaRow) -> Result<Self, ErrorInfo> {
-        let damaged = || ErrorInfo::new(ErrorCode::StorageFailed, "the state of the file cannot be read");
+        let damaged = || {
+            ErrorInfo::new(
+                ErrorCode::StorageFailed,
+                "the state of the file cannot be read",
+            )
+        };
         let Some(text) = &row.state else {
             return Ok(Self {
                 whole: Whole::default(),
@@ -87,7 +92,8 @@ impl Worker {
         });
         let (hashed, written) = tokio::join!(hashing, self.writer.write(&block));
         written.map_err(|error| failed(&error))?;
-        (self.whole, self.checksum) = hashed.map_err(|gone| failed(&std::io::Error::other(gone)))?;
+        (self.whole, self.checksum) =
+            hashed.map_err(|gone| failed(&std::io::Error::other(gone)))?;
         Ok(self)
     }
 }
@@ -119,7 +125,12 @@ impl<'a> Receiver<'a> {
             offset: row.offset,
             state: &inbox,
         };
-        let writer = library.0.inbox.open(&partial).await.map_err(|error| failed(&error))?;
+        let writer = library
+            .0
+            .inbox
+            .open(&partial)
+            .await
+            .map_err(|error| failed(&error))?;
         Ok(Self {
             library,
             known: row.offset > 0,
@@ -188,7 +199,9 @@ impl<'a> Receiver<'a> {
                 self.library.check_room(self.row, 0).await?;
             }
         };
-        self.look(true)?;
+        if end != End::TooLong {
+            self.look(true)?;
+        }
         if !self.verified {
             self.flush().await?;
             let worker = self.idle().await?;
@@ -212,11 +225,13 @@ impl<'a> Receiver<'a> {
         }
         self.known = true;
         let first: Vec<u8> = self.block.iter().flatten().copied().take(ENOUGH).collect();
-        match recognise::kind(&first) {
-            None => Err(recognise::refusal(Fault::Unknown)),
-            Some(MediaKind::Image) if self.row.length > MAX_IMAGE_BYTES => Err(too_large(self.row.length)),
-            Some(_) => Ok(()),
+        if let Some(refusal) = recognise::refuses(&first) {
+            return Err(refusal);
         }
+        if recognise::is_image(&first) && self.row.length > MAX_IMAGE_BYTES {
+            return Err(too_large(self.row.length));
+        }
+        Ok(())
     }
 
     /// Hands the block over to the worker.
@@ -252,18 +267,36 @@ impl<'a> Receiver<'a> {
         let to = from + self.unsafe_bytes;
         let last = self.row.length == to;
         let worker = self.idle().await?;
-        let inbox = worker.writer.secure(last).await.map_err(|error| failed(&error))?;
+        let inbox = worker
+            .writer
+            .secure(last)
+            .await
+            .map_err(|error| failed(&error))?;
         let state = json!({ "sha256": worker.whole.text(), "inbox": inbox });
         self.row.offset = to;
         self.row.state = Some(state.to_string());
         self.row.expires_at = self.library.0.clock.now() + UNFINISHED_MS;
         self.unsafe_bytes = 0;
-        if self.library.0.store.advance_media(self.row.clone(), from).await? {
+        if self
+            .library
+            .0
+            .store
+            .advance_media(self.row.clone(), from)
+            .await?
+        {
             return Ok(());
         }
         // Another node went on with it, or it was removed.
-        match self.library.0.store.media(&self.row.owner, &self.row.id).await? {
-            Some(row) => Err(AppendError::WrongOffset { expected: row.offset }),
+        match self
+            .library
+            .0
+            .store
+            .media(&self.row.owner, &self.row.id)
+            .await?
+        {
+            Some(row) => Err(AppendError::WrongOffset {
+                expected: row.offset,
+            }),
             None => Err(AppendError::NotFound),
         }
     }

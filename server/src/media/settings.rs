@@ -51,7 +51,8 @@ impl Blobs {
         }
         let rest = text.strip_prefix("s3://").ok_or_else(wrong)?;
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        if bucket.is_empty() || bucket.contains(['@', ':', '?', '#']) || prefix.contains(['?', '#']) {
+        if bucket.is_empty() || bucket.contains(['@', ':', '?', '#']) || prefix.contains(['?', '#'])
+        {
             return Err(wrong());
         }
         Ok(Self::S3 {
@@ -89,7 +90,9 @@ impl Default for MediaSettings {
 #[must_use]
 pub fn parse_size(text: &str) -> Option<u64> {
     let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -144,14 +147,31 @@ mod tests {
         ] {
             assert_eq!(Blobs::parse(text).unwrap(), place, "{text}");
         }
-        for text in ["", "file:", "s3://", "s3:///x", "gs://pins", "/srv/media", "s3://key:secret@host/x"] {
-            assert!(Blobs::parse(text).unwrap_err().is(ErrorCode::ConfigInvalid), "{text}");
+        for text in [
+            "",
+            "file:",
+            "s3://",
+            "s3:///x",
+            "gs://pins",
+            "/srv/media",
+            "s3://key:secret@host/x",
+        ] {
+            assert!(
+                Blobs::parse(text).unwrap_err().is(ErrorCode::ConfigInvalid),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn sizes_are_read_with_their_units() {
-        for (text, bytes) in [("0", 0), ("1048576", 1 << 20), ("20 GB", 20_000_000_000), ("2GiB", 2 << 30), ("5m", 5_000_000)] {
+        for (text, bytes) in [
+            ("0", 0),
+            ("1048576", 1 << 20),
+            ("20 GB", 20_000_000_000),
+            ("2GiB", 2 << 30),
+            ("5m", 5_000_000),
+        ] {
             assert_eq!(parse_size(text), Some(bytes), "{text}");
         }
         for text in ["", "GB", "-1", "1.5GB", "3 apples", "99999999999TB"] {

@@ -59,7 +59,11 @@ impl Turns {
             end,
             guard: None,
         };
-        taken.guard = Some(tokio::time::timeout(PATIENCE, turn.lock_owned()).await.ok()?);
+        taken.guard = Some(
+            tokio::time::timeout(PATIENCE, turn.lock_owned())
+                .await
+                .ok()?,
+        );
         Some(taken)
     }
 }

@@ -10,9 +10,9 @@
 mod codec;
 mod model;
 mod open;
-mod uses;
 pub mod postgres;
 pub mod sqlite;
+mod uses;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ pub(crate) use open::{FILE, Opened, open, open_beside};
 
 pub use model::{
     AccountRow, ApiKeyRow, Attempt, AttemptChange, Begun, ConnectRow, CreateOutcome, DataKeyRow,
-    Doubt, EventRow, GoneMedia, Held, Idempotency, MediaRow, Millis, NewEvent, NewUpload, Owner, Phase, TargetChange,
-    TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
+    Doubt, EventRow, GoneMedia, Held, Idempotency, MediaRow, Millis, NewEvent, NewUpload, Owner,
+    Phase, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
 
 /// Trouble with the database. Never a wrong argument, never "not found".

@@ -1,7 +1,9 @@
 //! The rows of the store.
 
 use multi_upload_platforms::Content;
-use multi_upload_wire::{CreateUpload, ErrorInfo, MediaFacts, Mode, Scope, TargetStatus, UploadStatus};
+use multi_upload_wire::{
+    CreateUpload, ErrorInfo, MediaFacts, Mode, Scope, TargetStatus, UploadStatus,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

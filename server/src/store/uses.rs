@@ -14,7 +14,10 @@ pub(super) fn named(text: &str) -> Vec<&str> {
             break;
         };
         let digits = &id["md_".len()..];
-        if digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()) && !found.contains(&id) {
+        if digits.len() == 32
+            && digits.bytes().all(|b| b.is_ascii_hexdigit())
+            && !found.contains(&id)
+        {
             found.push(id);
         }
         rest = after;
@@ -34,7 +37,10 @@ mod tests {
 
     #[test]
     fn files_are_found_wherever_they_are_named() {
-        let (a, b) = (format!("md_{}", "0a".repeat(16)), format!("md_{}", "f1".repeat(16)));
+        let (a, b) = (
+            format!("md_{}", "0a".repeat(16)),
+            format!("md_{}", "f1".repeat(16)),
+        );
         let text = format!(
             r#"{{"media_ids":["{a}","{b}"],"overrides":{{"x":{{"cover_media_id":"{a}"}}}},"title":"md_1","caption":"see {b}"}}"#
         );

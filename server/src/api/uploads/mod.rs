@@ -15,7 +15,7 @@ mod repeat;
 mod timing;
 mod view;
 
-pub(super) use repeat::key_of;
+pub(super) use repeat::{IDEMPOTENCY_REPLAYED, key_of};
 
 use super::auth::Caller;
 use super::problem::Problem;

@@ -181,7 +181,8 @@ pub(super) async fn bytes<C: GenericClient>(client: &C, of: &Owner) -> Res<u64> 
 pub(super) async fn delete(db: &Db, of: &Owner, id: &str) -> Res<Option<GoneMedia>> {
     let mut client = db.client().await?;
     let tx = begin_transaction(&mut client).await?;
-    let sql = format!("DELETE FROM media WHERE team = $1 AND mode = $2 AND id = $3 RETURNING {COLUMNS}");
+    let sql =
+        format!("DELETE FROM media WHERE team = $1 AND mode = $2 AND id = $3 RETURNING {COLUMNS}");
     let gone = row(&tx, &sql, &[&of.team, &of.mode.as_str(), &id]).await?;
     let gone = match gone {
         Some(gone) => Some(after(&tx, read(&gone)?).await?),
@@ -200,7 +201,12 @@ async fn after(tx: &Transaction<'_>, row: MediaRow) -> Res<GoneMedia> {
         &[&row.owner.team, &row.owner.mode.as_str(), &row.id],
     )
     .await?;
-    let shared = rows(tx, "SELECT 1 FROM media WHERE blob = $1 LIMIT 1", &[&row.blob]).await?;
+    let shared = rows(
+        tx,
+        "SELECT 1 FROM media WHERE blob = $1 LIMIT 1",
+        &[&row.blob],
+    )
+    .await?;
     Ok(GoneMedia {
         row,
         last: shared.is_empty(),
@@ -238,7 +244,8 @@ pub(super) async fn set_uses(tx: &Transaction<'_>, uses: &[(&Owner, &str, String
     if uses.is_empty() {
         return Ok(());
     }
-    let column = |of: fn(&(&Owner, &str, String)) -> String| uses.iter().map(of).collect::<Vec<_>>();
+    let column =
+        |of: fn(&(&Owner, &str, String)) -> String| uses.iter().map(of).collect::<Vec<_>>();
     execute(
         tx,
         "INSERT INTO media_uses (team, mode, upload, media) \

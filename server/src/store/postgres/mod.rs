@@ -38,9 +38,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AccountRow, ApiKeyRow, Begun, ConnectRow, CreateOutcome, DataKeyRow, EventRow, GoneMedia, Held, MediaRow, Millis,
-    NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
-    UploadRow, WriteLimit,
+    AccountRow, ApiKeyRow, Begun, ConnectRow, CreateOutcome, DataKeyRow, EventRow, GoneMedia, Held,
+    MediaRow, Millis, NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit,
+    UploadFilter, UploadRow, WriteLimit,
 };
 use db::{Db, again};
 use listen::{Ears, Told};

@@ -191,7 +191,8 @@ pub(super) fn expire(
     );
     conn.prepare_cached(&sql)?
         .execute(params![now, keep, now + EXPIRY_AHEAD])?;
-    let sql = format!("SELECT {COLUMNS} FROM media WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2");
+    let sql =
+        format!("SELECT {COLUMNS} FROM media WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2");
     let over = conn
         .prepare_cached(&sql)?
         .query_map(params![now - EXPIRY_GRACE, limit], |row| Ok(read(row)))?

@@ -25,9 +25,9 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::{
-    AccountRow, ApiKeyRow, Begun, ConnectRow, CreateOutcome, DataKeyRow, EventRow, GoneMedia, Held, MediaRow, Millis,
-    NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
-    UploadRow, WriteLimit,
+    AccountRow, ApiKeyRow, Begun, ConnectRow, CreateOutcome, DataKeyRow, EventRow, GoneMedia, Held,
+    MediaRow, Millis, NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit,
+    UploadFilter, UploadRow, WriteLimit,
 };
 use readers::Readers;
 use writer::Writer;
