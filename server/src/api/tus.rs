@@ -381,7 +381,12 @@ pub(crate) async fn get(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Answer<Json<Media>> {
-    let row = find(&app, &caller, &id).await?;
+    let row = app
+        .media
+        .look(&caller.owner, &id)
+        .await
+        .map_err(|error| problem(&id, error))?
+        .ok_or_else(|| not_found(&id))?;
     let refused = refusals(&row, app.platforms.all());
     let facts = row.facts.as_ref();
     Ok(Json(Media {

@@ -164,7 +164,15 @@ impl Library {
         };
         self.check_room(&row, length).await?;
         let allowance = self.0.settings.allowance;
-        match self.0.store.begin_media(row.clone(), allowance).await? {
+        let mut begun = self.0.store.begin_media(row.clone(), allowance).await?;
+        if let Begun::Known(known) = &begun
+            && known.expires_at <= now
+        {
+            // Over, and not swept yet.
+            self.discard(known).await?;
+            begun = self.0.store.begin_media(row.clone(), allowance).await?;
+        }
+        match begun {
             Begun::New => Ok((row, false)),
             Begun::Known(known) if file.length.is_some() && known.length != length => {
                 Err(ErrorInfo::new(
@@ -188,6 +196,18 @@ impl Library {
         let row = self.0.store.media(owner, id).await?;
         let now = self.0.clock.now();
         Ok(row.filter(|row| row.expires_at > now))
+    }
+
+    /// One file as it stands now; one that only lacks its last step gets it.
+    pub(crate) async fn look(
+        &self,
+        owner: &Owner,
+        id: &str,
+    ) -> Result<Option<MediaRow>, AppendError> {
+        match self.get(owner, id).await? {
+            Some(row) if is_whole(&row) => self.settled(owner, id).await,
+            other => Ok(other),
+        }
     }
 
     /// One file as it stands once nobody writes to it any more: a caller who asks where to go on has given up its earlier request.
