@@ -30,7 +30,7 @@ pub(crate) use refusals::refusals;
 use settings::size;
 pub use settings::{Blobs, MAX_BYTES, MAX_IMAGE_BYTES, MediaSettings, parse_size};
 use shelf::Shelf;
-pub(crate) use source::OwnFiles;
+pub(crate) use source::stored_file;
 use turns::Turns;
 
 use crate::clock::Clock;
@@ -347,7 +347,6 @@ impl Library {
         Ok(was_there)
     }
 
-    #[allow(dead_code, reason = "read by platforms that take files in pieces")]
     /// The content of a complete file from a byte on, and the size of the whole.
     ///
     /// # Errors
@@ -377,14 +376,6 @@ impl Library {
         }
         let content = self.0.shelf.range(&name, 0..row.length).await;
         content.map_err(|error| failed(&error))
-    }
-
-    /// The owner's files, as a platform reads them.
-    pub(crate) fn source(&self, owner: &Owner) -> OwnFiles {
-        OwnFiles {
-            library: self.clone(),
-            owner: owner.clone(),
-        }
     }
 
     /// Removes what has expired.

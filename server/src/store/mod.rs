@@ -22,9 +22,10 @@ use async_trait::async_trait;
 pub(crate) use open::{FILE, Opened, open, open_beside};
 
 pub use model::{
-    AccountRow, ApiKeyRow, Attempt, AttemptChange, Begun, ConnectRow, CreateOutcome, DataKeyRow,
-    Doubt, EventRow, GoneMedia, Held, Idempotency, MediaRow, Millis, NewEvent, NewUpload, Owner,
-    Phase, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
+    AccountRow, ApiKeyRow, Attempt, AttemptChange, Begun, Census, ConnectRow, CreateOutcome,
+    DataKeyRow, Doubt, EventRow, GoneMedia, Held, Idempotency, MediaRow, Millis, NewEvent,
+    NewUpload, Owner, Phase, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow,
+    WriteLimit,
 };
 
 /// Trouble with the database. Never a wrong argument, never "not found".
@@ -291,6 +292,9 @@ pub trait Store: Send + Sync + 'static {
         keep: Millis,
         limit: u32,
     ) -> StoreResult<Vec<GoneMedia>>;
+
+    /// Counts what stands in the database at `now`, over all teams.
+    async fn census(&self, now: Millis) -> StoreResult<Census>;
 
     /// Removes idempotency keys made before `before`, pending connections and such that ended before it.
     async fn forget(&self, before: Millis) -> StoreResult<u64>;

@@ -9,6 +9,7 @@
 //!   a pooler in between must pool by session.
 
 mod accounts;
+mod census;
 mod change;
 mod claim;
 mod codec;
@@ -38,9 +39,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AccountRow, ApiKeyRow, Begun, ConnectRow, CreateOutcome, DataKeyRow, EventRow, GoneMedia, Held,
-    MediaRow, Millis, NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit,
-    UploadFilter, UploadRow, WriteLimit,
+    AccountRow, ApiKeyRow, Begun, Census, ConnectRow, CreateOutcome, DataKeyRow, EventRow,
+    GoneMedia, Held, MediaRow, Millis, NewUpload, Owner, Store, StoreResult, TargetChange,
+    TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
 use db::{Db, again};
 use listen::{Ears, Told};
@@ -478,6 +479,11 @@ impl Store for PgStore {
         limit: u32,
     ) -> StoreResult<Vec<GoneMedia>> {
         Ok(again(|| media::expire(&self.db, now, keep, limit)).await?)
+    }
+
+    async fn census(&self, now: Millis) -> StoreResult<Census> {
+        let client = self.db.client().await?;
+        Ok(census::census(&client, now).await?)
     }
 
     async fn forget(&self, before: Millis) -> StoreResult<u64> {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod backup;
+mod census;
 mod claims;
 mod codec;
 mod events;
@@ -25,9 +26,9 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::{
-    AccountRow, ApiKeyRow, Begun, ConnectRow, CreateOutcome, DataKeyRow, EventRow, GoneMedia, Held,
-    MediaRow, Millis, NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit,
-    UploadFilter, UploadRow, WriteLimit,
+    AccountRow, ApiKeyRow, Begun, Census, ConnectRow, CreateOutcome, DataKeyRow, EventRow,
+    GoneMedia, Held, MediaRow, Millis, NewUpload, Owner, Store, StoreResult, TargetChange,
+    TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
 use readers::Readers;
 use writer::Writer;
@@ -466,6 +467,12 @@ impl Store for SqliteStore {
     ) -> StoreResult<Vec<GoneMedia>> {
         self.writer
             .run(move |tx| media::expire(tx.conn, now, keep, limit))
+            .await
+    }
+
+    async fn census(&self, now: Millis) -> StoreResult<Census> {
+        self.readers
+            .run(move |conn| census::census(conn, now))
             .await
     }
 
