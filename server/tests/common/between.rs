@@ -12,10 +12,10 @@ use std::thread::Thread;
 use async_trait::async_trait;
 
 use multi_upload_server::store::{
-    AccountRow, ApiKeyRow, Census, ConnectRow, CreateOutcome, DataKeyRow, DeliveryRow, EventRow,
-    Held, LaneResult, MediaRow, Millis, NewMessage, NewUpload, Owner, Store, StoreError,
-    StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WebhookRow,
-    WebhookStore, WriteLimit,
+    AccountRow, ApiKeyRow, Begun, Census, ConnectRow, CreateOutcome, DataKeyRow, DeliveryRow,
+    EventRow, GoneMedia, Held, LaneResult, MediaRow, Millis, NewMessage, NewUpload, Owner, Store,
+    StoreError, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow,
+    WebhookRow, WebhookStore, WriteLimit,
 };
 
 /// What becomes of one write.
@@ -192,9 +192,13 @@ through! {
     write add_data_key(row: DataKeyRow) -> bool;
     read note(name: &str) -> Option<String>;
     write put_notes(notes: Vec<(&'static str, String)>) -> ();
-    write put_media(row: MediaRow) -> ();
+    write begin_media(row: MediaRow, allowance: Option<u64>) -> Begun;
+    write advance_media(row: MediaRow, from: u64) -> bool;
+    write finish_media(row: MediaRow) -> Option<MediaRow>;
     read media(owner: &Owner, id: &str) -> Option<MediaRow>;
-    write delete_media(owner: &Owner, id: &str) -> bool;
+    read media_bytes(owner: &Owner) -> u64;
+    write delete_media(owner: &Owner, id: &str) -> Option<GoneMedia>;
+    write expire_media(now: Millis, keep: Millis, limit: u32) -> Vec<GoneMedia>;
     write forget(before: Millis) -> u64;
     read census(now: Millis) -> Census;
     read close() -> ();

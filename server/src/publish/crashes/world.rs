@@ -139,7 +139,7 @@ impl World {
     }
 
     /// A process: what it keeps in memory is new, what is on disk is as it was. Counts its writes; of one it hears wrong.
-    fn process(
+    async fn process(
         &self,
         mutant: Mutant,
         loses: Option<(u64, Fate)>,
@@ -186,8 +186,14 @@ impl World {
             redirect: Redirect::Served,
             wake: wake.clone(),
         });
-        let media = self.folder.path().join("media");
-        let media = Library::open(media, Arc::clone(&store), self.clock.clone()).unwrap();
+        let clock = self.clock.clone();
+        let media = Library::open(
+            config.media.clone(),
+            &config.data,
+            Arc::clone(&store),
+            clock,
+        );
+        let media = media.await.unwrap();
         Round::new(App(Arc::new(AppInner {
             restored_at,
             store,
@@ -288,7 +294,7 @@ impl World {
             _ => None,
         };
         let restored_at = restored_at.filter(|at| *at != Millis::MIN);
-        let round = self.process(mutant, loses, restored_at, &lost);
+        let round = self.process(mutant, loses, restored_at, &lost).await;
         if mutant == Mutant::RunAgain {
             mutants::run_again(&round).await;
         }
@@ -309,7 +315,7 @@ impl World {
                     None => {
                         figures.freezes += 1;
                         let thaw = self.clock.now() + lasts;
-                        let other = self.process(mutant, None, restored_at, &lost);
+                        let other = self.process(mutant, None, restored_at, &lost).await;
                         live(&other, false, Some(thaw)).await;
                         self.clock.set(self.clock.now().max(thaw));
                         let (one, two) = join(life, live(&other, false, None)).await;
