@@ -199,6 +199,8 @@ fn two_alike_survive_whatever_befalls_their_process() {
     });
 }
 
+/// Without freezes: one that stops inside a transaction keeps its locks, and whoever waits for them waits by the machine's
+/// time, which does not move this clock. The long run of real processes freezes nodes of PostgreSQL.
 #[test]
 fn the_same_on_postgresql() {
     run(async {
@@ -208,8 +210,6 @@ fn the_same_on_postgresql() {
         let stride = POSTGRES_STRIDE;
         let died = sweep(&mut world, "PostgreSQL, dies", &[0], stride, dies).await;
         assert!(died.crashes > 10, "{died}");
-        let froze = sweep(&mut world, "PostgreSQL, freezes", &[0], stride, freezes).await;
-        assert!(froze.freezes > 10, "{froze}");
         let what = "PostgreSQL, an answer is lost";
         let lost = sweep(&mut world, what, &[0], 41, loses_an_answer).await;
         assert!(lost.lost_words > 5, "{lost}");
