@@ -22,6 +22,7 @@ use crate::epoch::{self, Epoch};
 use crate::keys;
 use crate::media::Library;
 use crate::publish::{Dispatcher, Wake, doubt_everything};
+use crate::safety::Safety;
 use crate::shared_time;
 use crate::state::{App, AppInner, Platforms};
 use crate::store::postgres::PgStore;
@@ -113,6 +114,13 @@ impl Engine {
         };
         let app = App(Arc::new(AppInner {
             restored_at: epoch.as_ref().and_then(|epoch| epoch.restored_at),
+            safety: Safety::new(
+                config.clock.clone(),
+                config.quiet_period,
+                config.data.clone(),
+                config.min_free_disk,
+            ),
+            closing: CancellationToken::new(),
             store,
             accounts,
             media,
@@ -156,12 +164,19 @@ impl Engine {
         self.0.admin_key.clone()
     }
 
+    /// Ends requests that only wait for something to happen, with what there is. For who lets requests end before
+    /// [`Engine::shutdown`], which does this too.
+    pub fn end_waits(&self) {
+        self.0.app.closing.cancel();
+    }
+
     /// Stops: no new target is begun, sends that were armed get 35 s, everything accepted is on disk.
     /// A second call does nothing.
     pub async fn shutdown(&self) {
         if self.0.down.swap(true, Ordering::SeqCst) {
             return;
         }
+        self.end_waits();
         let (stop, tasks) = &self.0.upkeep;
         stop.cancel();
         if !self.0.dispatcher.stop().await {

@@ -12,6 +12,7 @@ mod keys;
 mod media;
 mod offline;
 mod publish;
+mod safety;
 mod shared_time;
 mod state;
 pub mod store;

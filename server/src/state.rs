@@ -7,12 +7,14 @@ use std::sync::Arc;
 use multi_upload_platforms::{Platform, Rate};
 use multi_upload_wire::{ErrorCode, ErrorInfo, FieldError};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::media::Library;
 use crate::publish::Wake;
+use crate::safety::Safety;
 use crate::store::{Millis, Store, StoreError, WriteLimit};
 
 /// The parts, shared.
@@ -31,6 +33,10 @@ pub(crate) struct AppInner {
     pub(crate) changes: watch::Receiver<u64>,
     /// When the database was found to be restored or copied, the last time.
     pub(crate) restored_at: Option<Millis>,
+    /// Whether it is safe to send.
+    pub(crate) safety: Safety,
+    /// Ends what only waits, such as long polls, when the service stops.
+    pub(crate) closing: CancellationToken,
     pub(crate) config: Config,
 }
 

@@ -12,6 +12,7 @@ use multi_upload_platforms::{Content, Platform};
 use multi_upload_wire::{CreateUpload, Mode, UploadStatus};
 use serde_json::Map;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use super::super::dispatcher::Round;
 use super::super::runner::Worker;
@@ -23,6 +24,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Redirect};
 use crate::media::Library;
 use crate::publish::Wake;
+use crate::safety::Safety;
 use crate::state::{App, AppInner, Platforms};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{
@@ -107,6 +109,8 @@ impl World {
         let media = Library::open(media, Arc::clone(&store), self.clock.clone()).unwrap();
         Round::new(App(Arc::new(AppInner {
             restored_at: None,
+            safety: Safety::off(),
+            closing: CancellationToken::new(),
             store,
             accounts,
             media,
@@ -407,7 +411,6 @@ async fn live(round: &Round, mutant: Mutant) -> bool {
             let worker = Worker {
                 app: &round.app,
                 baselines: &round.baselines,
-                holds: &round.holds,
                 stop: &round.stop,
             };
             join_all(claimed.into_iter().map(|target| worker.work(target))).await;

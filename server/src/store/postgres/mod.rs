@@ -33,13 +33,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
+use multi_upload_wire::ErrorCode;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, MediaRow, Millis,
-    NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
+    NewUpload, Owner, Rest, Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
     UploadRow, WriteLimit,
 };
 use db::{Db, again};
@@ -277,10 +278,44 @@ impl Store for PgStore {
         owner: &Owner,
         account_id: &str,
         until: Millis,
+        why: ErrorCode,
     ) -> StoreResult<()> {
-        let told = again(|| targets::hold(&self.db, owner, account_id, until)).await?;
-        self.tell(Some(told));
-        Ok(())
+        Ok(again(|| targets::hold(&self.db, owner, account_id, until, why)).await?)
+    }
+
+    async fn rests(
+        &self,
+        owner: &Owner,
+        account_ids: Vec<String>,
+        now: Millis,
+    ) -> StoreResult<Vec<Rest>> {
+        let client = self.db.client().await?;
+        Ok(targets::rests(&client, owner, &account_ids, now).await?)
+    }
+
+    async fn late(
+        &self,
+        now: Millis,
+        due_after: Option<Millis>,
+        limit: u32,
+    ) -> StoreResult<Vec<TargetRow>> {
+        let client = self.db.client().await?;
+        Ok(targets::late(&client, now, due_after, limit).await?)
+    }
+
+    async fn next_late(&self, due_after: Option<Millis>) -> StoreResult<Option<Millis>> {
+        let client = self.db.client().await?;
+        Ok(targets::next_late(&client, due_after).await?)
+    }
+
+    async fn is_in_doubt(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        fingerprint: &str,
+    ) -> StoreResult<bool> {
+        let client = self.db.client().await?;
+        Ok(targets::is_in_doubt(&client, owner, account_id, fingerprint).await?)
     }
 
     async fn target(

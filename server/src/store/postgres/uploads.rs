@@ -113,7 +113,7 @@ async fn page<C: GenericClient>(
 ) -> Res<Vec<UploadRow>> {
     let mode = owner.mode.as_str();
     let limit = i64::from(limit);
-    let statuses: Vec<&str> = filter.status.iter().map(|status| status.as_str()).collect();
+    let statuses = filter.stored_statuses();
     let mut values: Vec<&(dyn ToSql + Sync)> = vec![&owner.team, &mode, &limit];
     let mut condition = String::from("u.team = $1 AND u.mode = $2");
     let mut and = |text: &str, value| {
@@ -135,6 +135,16 @@ async fn page<C: GenericClient>(
     }
     if !statuses.is_empty() {
         and("u.status = ANY(?::text[])", &statuses);
+    }
+    if let Some(is_due) = filter.only_due() {
+        let not = if is_due { "" } else { "NOT " };
+        and(
+            &format!(
+                "(u.status <> 'scheduled' OR {not}EXISTS (SELECT 1 FROM targets t \
+                 WHERE t.n BETWEEN u.n * 64 AND u.n * 64 + 63 AND t.phase = 1 AND t.due_at <= ?))"
+            ),
+            &filter.now,
+        );
     }
     if let Some(account) = &filter.account {
         and(&with_target("account_id"), account);

@@ -22,11 +22,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use multi_upload_wire::ErrorCode;
 use tokio::sync::watch;
 
 use super::{
     AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, MediaRow, Millis,
-    NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
+    NewUpload, Owner, Rest, Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
     UploadRow, WriteLimit,
 };
 use readers::Readers;
@@ -212,13 +213,62 @@ impl Store for SqliteStore {
         owner: &Owner,
         account_id: &str,
         until: Millis,
+        why: ErrorCode,
     ) -> StoreResult<()> {
         let account = lanes::Account {
             mode: owner.mode.as_str(),
             id: account_id.to_owned(),
         };
         self.writer
-            .run(move |tx| turns::hold(tx.conn, &account, until))
+            .run(move |tx| turns::hold(tx.conn, &account, until, why))
+            .await
+    }
+
+    async fn rests(
+        &self,
+        owner: &Owner,
+        account_ids: Vec<String>,
+        now: Millis,
+    ) -> StoreResult<Vec<Rest>> {
+        let mode = owner.mode.as_str();
+        self.readers
+            .run(move |conn| {
+                let accounts = account_ids.into_iter();
+                accounts
+                    .map(|id| turns::rest(conn, &lanes::Account { mode, id }, now))
+                    .filter_map(Result::transpose)
+                    .collect()
+            })
+            .await
+    }
+
+    async fn late(
+        &self,
+        now: Millis,
+        due_after: Option<Millis>,
+        limit: u32,
+    ) -> StoreResult<Vec<TargetRow>> {
+        self.readers
+            .run(move |conn| claims::late(conn, now, due_after, limit))
+            .await
+    }
+
+    async fn next_late(&self, due_after: Option<Millis>) -> StoreResult<Option<Millis>> {
+        self.readers
+            .run(move |conn| claims::next_late(conn, due_after))
+            .await
+    }
+
+    async fn is_in_doubt(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        fingerprint: &str,
+    ) -> StoreResult<bool> {
+        let (mode, account_id) = (owner.mode.as_str(), account_id.to_owned());
+        let fingerprint = fingerprint.to_owned();
+        self.readers
+            .run(move |conn| targets::is_in_doubt(conn, mode, &account_id, &fingerprint))
             .await
     }
 

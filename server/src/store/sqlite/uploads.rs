@@ -288,7 +288,7 @@ pub(super) fn list(
     limit: u32,
 ) -> StoreResult<Vec<UploadRow>> {
     let mode = owner.mode.as_str();
-    let statuses: Vec<&str> = filter.status.iter().map(|status| status.as_str()).collect();
+    let statuses = filter.stored_statuses();
     let (condition, values) = condition([&owner.team, &mode], filter, &statuses, &before);
     // SQLite folds the case of ASCII only, so texts are compared here.
     let q = filter.q.as_deref().map(str::to_lowercase);
@@ -329,6 +329,15 @@ fn condition<'a>(
             values.push(status);
         }
         condition.push(')');
+    }
+    if let Some(is_due) = filter.only_due() {
+        condition.push_str(&format!(
+            " AND (u.status <> 'scheduled' OR {}EXISTS (SELECT 1 FROM targets t WHERE t.n BETWEEN u.n * {POSITIONS} \
+             AND u.n * {POSITIONS} + {} AND t.phase = 1 AND t.due_at <= ?))",
+            if is_due { "" } else { "NOT " },
+            POSITIONS - 1
+        ));
+        values.push(&filter.now);
     }
     for (column, value) in [
         ("account_id", &filter.account),
