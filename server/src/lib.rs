@@ -3,10 +3,16 @@
 mod accounts;
 mod api;
 mod backup;
+mod chance;
 mod clock;
 mod config;
 mod engine;
 mod epoch;
+#[allow(
+    dead_code,
+    reason = "its callers, webhooks and fetched media, come next"
+)]
+mod gate;
 mod ids;
 mod keys;
 mod media;
@@ -21,9 +27,10 @@ mod vault;
 
 pub use api::openapi;
 pub use backup::{Backup, Restored, backup, restore};
+pub use chance::Chance;
 pub use clock::Clock;
 pub use config::{Config, DEFAULT_TEAM, Database, Redirect};
 pub use engine::Engine;
 pub use offline::{create_key_offline, list_keys_offline, revoke_key_offline};
-pub use time::parse_duration;
+pub use time::{parse_duration, parse_size};
 pub use vault::MasterKey;

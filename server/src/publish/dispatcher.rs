@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::RngExt as _;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -228,7 +227,7 @@ impl Round {
             };
             let happened = Happened::Late(rest);
             let rules = Rules::of(app);
-            changes.extend(step(target, happened, now, rand::rng().random(), rules));
+            changes.extend(step(target, happened, now, app.config.chance.next(), rules));
         }
         if !changes.is_empty() {
             app.store.change_targets(changes).await?;
@@ -248,7 +247,7 @@ impl Round {
                     target,
                     Happened::LeaseEnded,
                     now,
-                    rand::rng().random(),
+                    self.app.config.chance.next(),
                     rules,
                 )
             })

@@ -18,6 +18,9 @@ use clock::{Belief, Fault, Reading};
 /// How long what is known about the disk is good for.
 const DISK_EVERY: Duration = Duration::from_secs(1);
 
+/// A jump of the clock is not believed sooner, however short the quiet period is.
+const SHORTEST_CONFIRM: Duration = Duration::from_secs(10);
+
 /// Watches what sending needs.
 pub(crate) struct Safety {
     /// Absent where nothing is watched.
@@ -45,11 +48,12 @@ struct Known {
 impl Safety {
     /// Watches the clock, and the space of the data folder's disk. A clock that jumped is believed after the quiet period: by then
     /// every doubt from before the jump has really lasted that long.
-    pub(crate) fn new(clock: Clock, confirm: Duration, folder: PathBuf, min_free: u64) -> Self {
+    pub(crate) fn new(clock: Clock, quiet: Duration, folder: PathBuf, min_free: u64) -> Self {
+        let confirm = quiet.max(SHORTEST_CONFIRM).as_millis();
         let safety = Self {
             watched: Some(Watched {
                 clock,
-                confirm: Millis::try_from(confirm.as_millis()).unwrap_or(Millis::MAX / 4),
+                confirm: Millis::try_from(confirm).unwrap_or(Millis::MAX / 4),
                 folder,
                 min_free,
             }),

@@ -9,3 +9,4 @@ mod media;
 mod requests;
 mod support;
 mod uploads;
+mod waits;
