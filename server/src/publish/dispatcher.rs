@@ -151,7 +151,7 @@ impl Round {
         }
         let timers = [
             self.app.store.next_timer().await?,
-            self.app.store.next_late(self.app.restored_at).await?,
+            self.app.store.next_late(self.app.restored_at.get()).await?,
         ];
         let Some(next) = timers.into_iter().flatten().min() else {
             return Ok(Some(LONGEST_SLEEP_MS));
@@ -216,7 +216,7 @@ impl Round {
     /// absent first.
     pub(super) async fn end_late(&self, now: Millis) -> StoreResult<()> {
         let app = &self.app;
-        let late = app.store.late(now, app.restored_at, 1_000).await?;
+        let late = app.store.late(now, app.restored_at.get(), 1_000).await?;
         let mut changes = Vec::with_capacity(late.len());
         for target in &late {
             let ids = vec![target.account_id.clone()];

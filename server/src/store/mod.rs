@@ -23,7 +23,7 @@ pub(crate) use open::{FILE, Opened, open, open_beside};
 
 pub use model::{
     AccountRow, ApiKeyRow, Attempt, AttemptChange, ConnectRow, CreateOutcome, DataKeyRow, Doubt,
-    EventRow, Held, Idempotency, MediaRow, Millis, NewEvent, NewUpload, Owner, Phase, Rest,
+    EventRow, Held, Idempotency, KeyUse, MediaRow, Millis, NewEvent, NewUpload, Owner, Phase, Rest,
     TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
 
@@ -59,6 +59,24 @@ pub trait Store: Send + Sync + 'static {
         key: &str,
         now: Millis,
     ) -> StoreResult<Option<(Vec<u8>, String)>>;
+
+    /// Takes an idempotency key for a request that is about to be carried out. `None` when it is free; else what it was used for
+    /// within its life.
+    async fn begin_request(
+        &self,
+        owner: &Owner,
+        key: &str,
+        body_hash: Vec<u8>,
+        now: Millis,
+    ) -> StoreResult<Option<KeyUse>>;
+
+    /// Keeps the answer of a request that was begun; without one its key is free again.
+    async fn end_request(
+        &self,
+        owner: &Owner,
+        key: &str,
+        answer: Option<String>,
+    ) -> StoreResult<()>;
 
     /// One upload with its targets.
     async fn upload(&self, owner: &Owner, id: &str) -> StoreResult<Option<UploadRow>>;
@@ -291,6 +309,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// Notes all of these, each replacing what was there under its name.
     async fn put_notes(&self, notes: Vec<(&'static str, String)>) -> StoreResult<()>;
+
+    /// Says that the database is in use at `now`: raises the note `beat`, which never falls, and gives what it is now. What tells
+    /// this database from a copy is noted with it, unless it is a copy and that shall not be `adopted`.
+    async fn beat(&self, now: Millis, adopt: bool) -> StoreResult<Millis>;
+
+    /// Whether this is not the database of the last [`Store::beat`], but one that was restored from it, or brought back to an
+    /// earlier time by its server. Always false where a database cannot tell.
+    async fn is_copy(&self) -> StoreResult<bool>;
 
     // ---- media
 

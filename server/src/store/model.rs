@@ -249,6 +249,17 @@ pub struct Idempotency {
     pub answer: String,
 }
 
+/// What an idempotency key was used for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyUse {
+    /// SHA-256 of the request.
+    pub body_hash: Vec<u8>,
+    /// The answer, once there is one.
+    pub answer: Option<String>,
+    /// When it was used.
+    pub at: Millis,
+}
+
 /// What became of a new upload.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CreateOutcome {

@@ -61,6 +61,7 @@ rules! {
         a_write_limit_is_of_an_account_on_its_platform, accounts_take_turns, a_clock_that_went_back_keeps_nobody_waiting;
     others: accounts_are_kept_for_their_owner, tokens_are_saved_by_whoever_read_the_newest, one_engine_renews_at_a_time, a_connection_is_taken_once,
         a_connection_that_expired_is_not_found, api_keys_are_found_listed_and_revoked, a_data_key_is_added_once, a_note_is_replaced_by_the_next,
+        a_heartbeat_never_falls, a_request_with_a_key_is_begun_once,
         files_are_kept_for_their_owner, what_has_lost_its_use_is_forgotten, a_closed_store_refuses;
 }
 

@@ -57,7 +57,7 @@ pub(crate) async fn update(
     }
     // A look for what was published meanwhile needs the content and the time that it may have been published with.
     let is_guarded = |target: &TargetRow| {
-        target.phase != Phase::Draft && is_from_before_a_restore(target, app.restored_at)
+        target.phase != Phase::Draft && is_from_before_a_restore(target, app.restored_at.get())
     };
     if row.targets.iter().any(is_guarded) {
         return Err(conflict(

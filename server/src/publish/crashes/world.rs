@@ -25,7 +25,7 @@ use crate::config::{Config, Redirect};
 use crate::media::Library;
 use crate::publish::Wake;
 use crate::safety::Safety;
-use crate::state::{App, AppInner, Platforms};
+use crate::state::{App, AppInner, Platforms, RestoredAt};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{
     AccountRow, AttemptChange, CreateOutcome, Millis, NewEvent, NewUpload, Owner, Phase, Store,
@@ -108,7 +108,7 @@ impl World {
         let media = self.folder.path().join("media");
         let media = Library::open(media, Arc::clone(&store), self.clock.clone()).unwrap();
         Round::new(App(Arc::new(AppInner {
-            restored_at: None,
+            restored_at: RestoredAt::new(None),
             safety: Safety::off(),
             closing: CancellationToken::new(),
             store,

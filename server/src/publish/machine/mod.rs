@@ -46,7 +46,7 @@ impl Rules {
         let quiet = app.config.quiet_period.as_millis();
         Self {
             quiet_ms: Millis::try_from(quiet).unwrap_or(Millis::MAX / 4),
-            restored_at: app.restored_at,
+            restored_at: app.restored_at.get(),
         }
     }
 }

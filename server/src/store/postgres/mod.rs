@@ -22,6 +22,7 @@ mod listen;
 mod media;
 mod migrate;
 mod pace;
+mod place;
 mod targets;
 mod tls;
 mod trouble;
@@ -39,9 +40,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, MediaRow, Millis,
-    NewUpload, Owner, Rest, Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
-    UploadRow, WriteLimit,
+    AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, KeyUse, MediaRow,
+    Millis, NewUpload, Owner, Rest, Store, StoreResult, TargetChange, TargetRow, UploadEdit,
+    UploadFilter, UploadRow, WriteLimit,
 };
 use db::{Db, again};
 use listen::{Ears, Told};
@@ -183,6 +184,27 @@ impl Store for PgStore {
     ) -> StoreResult<Option<(Vec<u8>, String)>> {
         let client = self.db.client().await?;
         Ok(uploads::answered(&client, owner, key, now).await?)
+    }
+
+    async fn begin_request(
+        &self,
+        owner: &Owner,
+        key: &str,
+        body_hash: Vec<u8>,
+        now: Millis,
+    ) -> StoreResult<Option<KeyUse>> {
+        let client = self.db.client().await?;
+        Ok(uploads::begin_request(&client, owner, key, &body_hash, now).await?)
+    }
+
+    async fn end_request(
+        &self,
+        owner: &Owner,
+        key: &str,
+        answer: Option<String>,
+    ) -> StoreResult<()> {
+        let client = self.db.client().await?;
+        Ok(uploads::end_request(&client, owner, key, answer.as_deref()).await?)
     }
 
     async fn upload(&self, owner: &Owner, id: &str) -> StoreResult<Option<UploadRow>> {
@@ -477,6 +499,15 @@ impl Store for PgStore {
     async fn put_notes(&self, notes: Vec<(&'static str, String)>) -> StoreResult<()> {
         let client = self.db.client().await?;
         Ok(keys::put_notes(&client, &notes).await?)
+    }
+
+    async fn beat(&self, now: Millis, adopt: bool) -> StoreResult<Millis> {
+        Ok(again(|| place::beat(&self.db, now, adopt)).await?)
+    }
+
+    async fn is_copy(&self) -> StoreResult<bool> {
+        let client = self.db.client().await?;
+        Ok(place::is_copy(&client).await?)
     }
 
     async fn put_media(&self, row: MediaRow) -> StoreResult<()> {

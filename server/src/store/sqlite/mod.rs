@@ -26,9 +26,9 @@ use multi_upload_wire::ErrorCode;
 use tokio::sync::watch;
 
 use super::{
-    AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, MediaRow, Millis,
-    NewUpload, Owner, Rest, Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
-    UploadRow, WriteLimit,
+    AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, Idempotency,
+    KeyUse, MediaRow, Millis, NewUpload, Owner, Rest, Store, StoreResult, TargetChange, TargetRow,
+    UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
 use readers::Readers;
 use writer::Writer;
@@ -109,6 +109,36 @@ impl Store for SqliteStore {
         let (owner, key) = (owner.clone(), key.to_owned());
         self.readers
             .run(move |conn| uploads::answered(conn, &owner, &key, now))
+            .await
+    }
+
+    async fn begin_request(
+        &self,
+        owner: &Owner,
+        key: &str,
+        body_hash: Vec<u8>,
+        now: Millis,
+    ) -> StoreResult<Option<KeyUse>> {
+        let owner = owner.clone();
+        let key = Idempotency {
+            key: key.to_owned(),
+            body_hash,
+            answer: String::new(),
+        };
+        self.writer
+            .run(move |tx| uploads::take_key(tx.conn, &owner, now, &key))
+            .await
+    }
+
+    async fn end_request(
+        &self,
+        owner: &Owner,
+        key: &str,
+        answer: Option<String>,
+    ) -> StoreResult<()> {
+        let (owner, key) = (owner.clone(), key.to_owned());
+        self.writer
+            .run(move |tx| uploads::end_request(tx.conn, &owner, &key, answer.as_deref()))
             .await
     }
 
@@ -467,6 +497,15 @@ impl Store for SqliteStore {
         self.writer
             .run(move |tx| keys::put_notes(tx.conn, &notes))
             .await
+    }
+
+    async fn beat(&self, now: Millis, _adopt: bool) -> StoreResult<Millis> {
+        self.writer.run(move |tx| keys::beat(tx.conn, now)).await
+    }
+
+    /// One file is as good as another.
+    async fn is_copy(&self) -> StoreResult<bool> {
+        Ok(false)
     }
 
     async fn put_media(&self, row: MediaRow) -> StoreResult<()> {
