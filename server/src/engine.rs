@@ -22,6 +22,7 @@ use crate::epoch::{self, Epoch};
 use crate::gate::Gate;
 use crate::keys;
 use crate::media::Library;
+use crate::metrics::Metrics;
 use crate::publish::{Dispatcher, Wake, doubt_everything};
 use crate::safety::Safety;
 use crate::shared_time;
@@ -127,6 +128,7 @@ impl Engine {
             platforms,
             clock: config.clock.clone(),
             wake,
+            metrics: Metrics::default(),
             changes,
             config,
         }));

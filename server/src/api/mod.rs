@@ -11,6 +11,7 @@ mod callback;
 mod fields;
 mod health;
 mod local;
+mod metrics;
 mod once;
 mod openapi;
 mod problem;
@@ -35,7 +36,9 @@ use once::Keep;
 
 /// The whole API.
 pub(crate) fn router(app: App) -> Router {
-    use Scope::{AccountsRead, AccountsWrite, Admin, MediaWrite, UploadsRead, UploadsWrite};
+    use Scope::{
+        AccountsRead, AccountsWrite, Admin, AuditRead, MediaWrite, UploadsRead, UploadsWrite,
+    };
     use uploads::{actions, changes, create, edit, read};
 
     Routes::new(app)
@@ -115,6 +118,7 @@ pub(crate) fn router(app: App) -> Router {
         .add("/v1/api-keys", Admin, get(api_keys::list))
         .add_once("/v1/api-keys", Admin, Keep::Fact, post(api_keys::create))
         .add("/v1/api-keys/{id}", Admin, delete(api_keys::revoke))
+        .add("/metrics", AuditRead, get(metrics::metrics))
         .open("/v1/media", options(tus::options))
         .open("/v1/media/{id}", options(tus::options))
         .open("/oauth/{platform}/callback", get(callback::callback))
@@ -170,6 +174,8 @@ impl Routes {
         self.router
             .fallback(async || StatusCode::NOT_FOUND)
             .layer(from_fn(request::surround))
+            // Outside of it, since it counts.
+            .layer(axum::Extension(self.app.metrics.clone()))
             .with_state(self.app)
     }
 }

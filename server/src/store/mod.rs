@@ -22,9 +22,9 @@ use multi_upload_wire::ErrorCode;
 pub(crate) use open::{FILE, Opened, open, open_beside};
 
 pub use model::{
-    AccountRow, ApiKeyRow, Attempt, AttemptChange, ConnectRow, CreateOutcome, DataKeyRow, Doubt,
-    EventRow, Held, Idempotency, KeyUse, MediaRow, Millis, NewEvent, NewUpload, Owner, Phase, Rest,
-    TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
+    AccountRow, ApiKeyRow, Attempt, AttemptChange, Census, ConnectRow, CreateOutcome, DataKeyRow,
+    Doubt, EventRow, Held, Idempotency, KeyUse, MediaRow, Millis, NewEvent, NewUpload, Owner,
+    Phase, Rest, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
 
 /// Trouble with the database. Never a wrong argument, never "not found".
@@ -328,6 +328,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes a file's row; true if it was there.
     async fn delete_media(&self, owner: &Owner, id: &str) -> StoreResult<bool>;
+
+    /// Counts what stands in the database at `now`, over all teams.
+    async fn census(&self, now: Millis) -> StoreResult<Census>;
 
     /// Removes idempotency keys made before `before`, pending connections and such that ended before it.
     async fn forget(&self, before: Millis) -> StoreResult<u64>;

@@ -6,6 +6,7 @@ mod accounts;
 mod actions;
 mod bad_input;
 mod media;
+mod metrics;
 mod once;
 mod requests;
 mod support;

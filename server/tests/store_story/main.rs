@@ -55,7 +55,7 @@ rules! {
         several_changes_stand_each_for_itself;
     doubts: a_doubt_blocks_its_like_and_no_other_pin_of_the_board, a_look_is_taken_when_it_is_due,
         a_second_post_is_looked_for_at_its_time, a_baseline_is_kept_until_the_target_has_ended,
-        a_target_is_read_by_who_holds_it, one_of_a_kind_is_in_doubt_until_its_outcome_is_known, posts_of_our_own_are_known;
+        a_target_is_read_by_who_holds_it, one_of_a_kind_is_in_doubt_until_its_outcome_is_known, posts_of_our_own_are_known, what_stands_is_counted;
     turns: nothing_is_taken_from_a_held_account, a_hold_does_not_bring_anything_forward,
         a_rest_is_told_with_its_end_and_reason, what_waits_beyond_its_late_rule_is_found, a_write_limit_holds_over_claims,
         a_write_limit_is_of_an_account_on_its_platform, accounts_take_turns, a_clock_that_went_back_keeps_nobody_waiting;

@@ -14,7 +14,7 @@ mod sending;
 pub(super) mod tests;
 mod waits;
 
-use multi_upload_platforms::{CommitAnswer, FailureClass, PlatformError, RemotePost};
+use multi_upload_platforms::{CommitAnswer, FailureClass, Pause, PlatformError, RemotePost};
 use multi_upload_wire::{ErrorCode, ErrorInfo, TargetRef};
 use serde_json::{Map, Value, json};
 
@@ -60,6 +60,10 @@ pub(crate) enum Happened {
     SetBack(PlatformError),
     /// It is not safe to send now.
     Held(ErrorInfo),
+    /// A step of *prepare* was taken: keep what it gave.
+    Stepped(Value),
+    /// The network works on something that was uploaded. Nothing was sent; again after the pause.
+    Paused(Pause),
     /// Everything is ready: store the intent.
     Ready {
         /// What a repeated *prepare* needs.
@@ -123,6 +127,8 @@ pub(crate) fn step(
         }
         (Phase::Claimed, Happened::SetBack(error)) => Some(mover.set_back(error)),
         (Phase::Claimed, Happened::Held(why)) => Some(mover.wait(HELD_WAIT_MS, why, false)),
+        (Phase::Claimed, Happened::Stepped(state)) => Some(mover.stepped(state)),
+        (Phase::Claimed, Happened::Paused(pause)) => Some(mover.paused(pause)),
         (Phase::Claimed, Happened::Ready { prepared, baseline }) => {
             Some(mover.arm(prepared, baseline))
         }

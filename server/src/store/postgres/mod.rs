@@ -9,6 +9,7 @@
 //!   a pooler in between must pool by session.
 
 mod accounts;
+mod census;
 mod change;
 mod claim;
 mod codec;
@@ -40,9 +41,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, KeyUse, MediaRow,
-    Millis, NewUpload, Owner, Rest, Store, StoreResult, TargetChange, TargetRow, UploadEdit,
-    UploadFilter, UploadRow, WriteLimit,
+    AccountRow, ApiKeyRow, Census, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, KeyUse,
+    MediaRow, Millis, NewUpload, Owner, Rest, Store, StoreResult, TargetChange, TargetRow,
+    UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
 use db::{Db, again};
 use listen::{Ears, Told};
@@ -523,6 +524,11 @@ impl Store for PgStore {
     async fn delete_media(&self, owner: &Owner, id: &str) -> StoreResult<bool> {
         let client = self.db.client().await?;
         Ok(media::delete(&client, owner, id).await?)
+    }
+
+    async fn census(&self, now: Millis) -> StoreResult<Census> {
+        let client = self.db.client().await?;
+        Ok(census::census(&client, now).await?)
     }
 
     async fn forget(&self, before: Millis) -> StoreResult<u64> {

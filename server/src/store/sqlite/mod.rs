@@ -2,6 +2,7 @@
 
 mod accounts;
 mod backup;
+mod census;
 mod claims;
 mod codec;
 mod events;
@@ -26,9 +27,9 @@ use multi_upload_wire::ErrorCode;
 use tokio::sync::watch;
 
 use super::{
-    AccountRow, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, Idempotency,
-    KeyUse, MediaRow, Millis, NewUpload, Owner, Rest, Store, StoreResult, TargetChange, TargetRow,
-    UploadEdit, UploadFilter, UploadRow, WriteLimit,
+    AccountRow, ApiKeyRow, Census, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held,
+    Idempotency, KeyUse, MediaRow, Millis, NewUpload, Owner, Rest, Store, StoreResult,
+    TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
 use readers::Readers;
 use writer::Writer;
@@ -523,6 +524,12 @@ impl Store for SqliteStore {
         let (owner, id) = (owner.clone(), id.to_owned());
         self.writer
             .run(move |tx| media::delete(tx.conn, &owner, &id))
+            .await
+    }
+
+    async fn census(&self, now: Millis) -> StoreResult<Census> {
+        self.readers
+            .run(move |conn| census::census(conn, now))
             .await
     }
 
