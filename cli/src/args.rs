@@ -135,6 +135,15 @@ pub(crate) struct Serve {
     )]
     pub(crate) quiet_period: String,
 
+    /// Space that must be free in the data folder; with less, nothing is sent: 0, 512MiB, 2GiB
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "MULTI_UPLOAD_MIN_FREE_DISK",
+        default_value = "256MiB"
+    )]
+    pub(crate) min_free_disk: String,
+
     /// Let media addresses be private; for development and tests only
     #[arg(long, env = "MULTI_UPLOAD_ALLOW_PRIVATE_URLS", value_parser = BoolishValueParser::new())]
     pub(crate) allow_private_urls: bool,

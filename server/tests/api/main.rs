@@ -7,6 +7,8 @@ mod actions;
 mod bad_input;
 mod media;
 mod metrics;
+mod once;
 mod requests;
 mod support;
 mod uploads;
+mod waits;
