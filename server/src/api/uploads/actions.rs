@@ -18,7 +18,10 @@ use crate::time;
 /// Cancels what has not been sent. A second call changes nothing.
 #[utoipa::path(
     post, path = "/v1/uploads/{id}/cancel", tag = "uploads", operation_id = "cancel_upload",
-    params(("id" = String, Path, description = "`up_…`")),
+    params(
+        ("id" = String, Path, description = "`up_…`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Carries the request out once: a repetition gets the same answer, with `Idempotency-Replayed: true`, or 409 while it is under way. Kept 7 days.")
+    ),
     responses(
         (status = 200, description = "The upload; targets that had ended keep their state.", body = Upload),
         (status = 409, description = "A target is being published just now, or nothing is left to cancel.", body = multi_upload_wire::ErrorInfo, content_type = "application/problem+json"),
@@ -80,7 +83,10 @@ pub(crate) async fn cancel(
 /// Tries again what failed, was missed or canceled; due at once.
 #[utoipa::path(
     post, path = "/v1/uploads/{id}/retry", tag = "uploads", operation_id = "retry_upload",
-    params(("id" = String, Path, description = "`up_…`")),
+    params(
+        ("id" = String, Path, description = "`up_…`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Carries the request out once: a repetition gets the same answer, with `Idempotency-Replayed: true`, or 409 while it is under way. Kept 7 days.")
+    ),
     responses(
         (status = 200, description = "The upload.", body = Upload),
         (status = 409, description = "There is nothing to retry, or it is not proven that nothing was published.", body = multi_upload_wire::ErrorInfo, content_type = "application/problem+json"),
@@ -131,7 +137,10 @@ pub(crate) async fn retry(
 /// Answers a target that needs review, after a look at the account.
 #[utoipa::path(
     post, path = "/v1/uploads/{id}/resolve", tag = "uploads", operation_id = "resolve_upload",
-    params(("id" = String, Path, description = "`up_…`")),
+    params(
+        ("id" = String, Path, description = "`up_…`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Carries the request out once: a repetition gets the same answer, with `Idempotency-Replayed: true`, or 409 while it is under way. Kept 7 days.")
+    ),
     request_body = ResolveRequest,
     responses(
         (status = 200, description = "The upload.", body = Upload),
