@@ -203,6 +203,8 @@ export interface CreatedApiKey {
 }
 
 export interface Health {
-  status: OpenWord<"ok">;
+  status: OpenWord<"ok" | "degraded">;
   version: string;
+  /** What keeps it from sending. */
+  problem?: ErrorInfo | null;
 }
