@@ -19,6 +19,8 @@ use crate::metrics::Metrics;
 use crate::publish::Wake;
 use crate::safety::Safety;
 use crate::store::{Millis, Store, StoreError, WriteLimit};
+use crate::vault::Vault;
+use crate::webhooks::Mail;
 
 /// The parts, shared.
 #[derive(Clone)]
@@ -30,11 +32,11 @@ pub(crate) struct AppInner {
     pub(crate) accounts: Accounts,
     pub(crate) media: Library,
     /// The way out to addresses that users give.
-    #[allow(
-        dead_code,
-        reason = "its callers, webhooks and fetched media, come next"
-    )]
     pub(crate) gate: Gate,
+    /// Seals secrets.
+    pub(crate) vault: Vault,
+    /// Wakes the deliverer of webhooks.
+    pub(crate) mail: Mail,
     pub(crate) platforms: Platforms,
     pub(crate) clock: Clock,
     pub(crate) wake: Wake,

@@ -229,7 +229,8 @@ impl Worker<'_> {
         // is frozen anywhere between here and the first byte.
         let begun = self.app.clock.stopwatch();
         if let Some(trouble) = self.app.safety.trouble() {
-            self.advance(target, Happened::Held(trouble)).await;
+            self.advance(target, Happened::Held(Box::new(trouble)))
+                .await;
             return;
         }
         let happened = Happened::Ready {

@@ -111,6 +111,7 @@ mod tests {
     const START: Millis = 1_800_000_000_000;
     const CONFIRM: Millis = 900_000;
     const MINUTE: Millis = 60_000;
+    const HOUR: Millis = 60 * MINUTE;
 
     /// Readings as (minutes since the start, what the wall has gained by then), and what is wrong at the last of them.
     fn judged(readings: &[(Millis, Millis)]) -> Option<Fault> {
@@ -132,14 +133,16 @@ mod tests {
         fault
     }
 
+    /// What it is about, readings, and what is wrong in the end.
+    type Case = (&'static str, &'static [(Millis, Millis)], Option<Fault>);
+
     const fn jumped(by: Millis, wait: Option<Millis>) -> Option<Fault> {
         Some(Fault::Jumped { by, wait })
     }
 
     #[test]
     fn only_a_jump_forward_holds_and_only_until_it_is_confirmed() {
-        let hour = 60 * MINUTE;
-        let cases: [(&str, &[(Millis, Millis)], Option<Fault>); 14] = [
+        let cases: [Case; 14] = [
             ("steady", &[(0, 0), (1, 0), (9_999, 0)], None),
             ("drift", &[(0, 0), (1, 200), (2, 400)], None),
             ("five minutes are no jump", &[(0, 0), (1, 5 * MINUTE)], None),
@@ -148,28 +151,28 @@ mod tests {
                 &[(0, 0), (1, 6 * MINUTE)],
                 jumped(6 * MINUTE, Some(CONFIRM)),
             ),
-            ("back", &[(0, 0), (1, -10 * hour)], None),
-            ("there and back", &[(0, 0), (1, hour), (2, 0)], None),
+            ("back", &[(0, 0), (1, -10 * HOUR)], None),
+            ("there and back", &[(0, 0), (1, HOUR), (2, 0)], None),
             (
                 "back and there",
-                &[(0, 0), (1, -hour), (2, 0)],
-                jumped(hour, Some(CONFIRM)),
+                &[(0, 0), (1, -HOUR), (2, 0)],
+                jumped(HOUR, Some(CONFIRM)),
             ),
             (
                 "it has to stay",
-                &[(0, 0), (1, hour), (15, hour)],
-                jumped(hour, Some(MINUTE)),
+                &[(0, 0), (1, HOUR), (15, HOUR)],
+                jumped(HOUR, Some(MINUTE)),
             ),
-            ("it stayed", &[(0, 0), (1, hour), (16, hour)], None),
+            ("it stayed", &[(0, 0), (1, HOUR), (16, HOUR)], None),
             (
                 "it stayed, and goes on",
-                &[(0, 0), (1, hour), (16, hour), (17, hour + 50)],
+                &[(0, 0), (1, HOUR), (16, HOUR), (17, HOUR + 50)],
                 None,
             ),
             (
                 "it jumped again meanwhile",
-                &[(0, 0), (1, hour), (10, 2 * hour), (16, 2 * hour)],
-                jumped(2 * hour, Some(9 * MINUTE)),
+                &[(0, 0), (1, HOUR), (10, 2 * HOUR), (16, 2 * HOUR)],
+                jumped(2 * HOUR, Some(9 * MINUTE)),
             ),
             (
                 "a few small ones are a large one",
@@ -183,8 +186,8 @@ mod tests {
             ),
             (
                 "years",
-                &[(0, 0), (1, 9_000 * hour), (99_999, 9_000 * hour)],
-                jumped(9_000 * hour, None),
+                &[(0, 0), (1, 9_000 * HOUR), (99_999, 9_000 * HOUR)],
+                jumped(9_000 * HOUR, None),
             ),
         ];
         for (what, readings, fault) in cases {

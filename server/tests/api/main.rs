@@ -12,3 +12,4 @@ mod requests;
 mod support;
 mod uploads;
 mod waits;
+mod webhooks;

@@ -59,7 +59,7 @@ pub(crate) enum Happened {
     /// Something before the commit failed: token, prepare or open. Nothing was sent.
     SetBack(PlatformError),
     /// It is not safe to send now.
-    Held(ErrorInfo),
+    Held(Box<ErrorInfo>),
     /// A step of *prepare* was taken: keep what it gave.
     Stepped(Value),
     /// The network works on something that was uploaded. Nothing was sent; again after the pause.
@@ -126,7 +126,7 @@ pub(crate) fn step(
             is_over.then(|| mover.missed_at_rest(rest.as_ref()))
         }
         (Phase::Claimed, Happened::SetBack(error)) => Some(mover.set_back(error)),
-        (Phase::Claimed, Happened::Held(why)) => Some(mover.wait(HELD_WAIT_MS, why, false)),
+        (Phase::Claimed, Happened::Held(why)) => Some(mover.wait(HELD_WAIT_MS, *why, false)),
         (Phase::Claimed, Happened::Stepped(state)) => Some(mover.stepped(state)),
         (Phase::Claimed, Happened::Paused(pause)) => Some(mover.paused(pause)),
         (Phase::Claimed, Happened::Ready { prepared, baseline }) => {

@@ -10,7 +10,7 @@ use super::db::{Db, begin, execute, rows};
 use super::listen::Told;
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
-use super::{events, listen};
+use super::{events, listen, webhooks};
 use crate::store::{
     CreateOutcome, Idempotency, Millis, NewUpload, Phase, StoreError, StoreResult, TargetRow,
     UploadRow,
@@ -217,6 +217,7 @@ async fn insert(tx: &Transaction<'_>, new: &[&NewUpload]) -> Res<(Vec<UploadRow>
     insert_targets(tx, &numbers, &stored).await?;
     events::insert(tx, &first_events).await?;
     pace::refresh(tx, &touched).await?;
+    webhooks::uploads_created(tx, &stored).await?;
     // Last, because it takes the places in the change feed. The references to these rows are checked at the commit.
     let last = insert_uploads(tx, &numbers, &stored).await?;
     let told = Told {

@@ -340,7 +340,7 @@ fn what_waits_beyond_its_late_rule_is_missed_and_says_what_it_waited_for() {
 #[test]
 fn what_is_not_safe_to_send_waits_and_loses_nothing() {
     let why = ErrorInfo::new(ErrorCode::ClockUnsafe, "the clock jumped");
-    let change = after(Phase::Claimed, Happened::Held(why));
+    let change = after(Phase::Claimed, Happened::Held(Box::new(why)));
     assert_eq!(
         (change.row.phase, change.row.setbacks, change.row.attempts),
         (Phase::Waiting, 0, 0)
