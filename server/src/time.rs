@@ -108,21 +108,6 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     (total <= 366 * 86_400).then(|| Duration::from_secs(total))
 }
 
-/// `0`, `512KiB`, `256MiB`, `10GiB`: bytes.
-#[must_use]
-pub fn parse_size(text: &str) -> Option<u64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let shift = match unit {
-        "" => 0,
-        "KiB" => 10,
-        "MiB" => 20,
-        "GiB" => 30,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(1 << shift)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,26 +175,6 @@ mod tests {
             at("2026-05-28T20:25:41Z", None).is_ok(),
             "a minute ago still means now"
         );
-    }
-
-    #[test]
-    fn sizes_are_bytes_or_have_a_binary_unit() {
-        assert_eq!(parse_size("0"), Some(0));
-        assert_eq!(parse_size("512KiB"), Some(512 << 10));
-        assert_eq!(parse_size("256MiB"), Some(256 << 20));
-        assert_eq!(parse_size("10GiB"), Some(10 << 30));
-        for bad in [
-            "",
-            "MiB",
-            "1MB",
-            "-1",
-            "1.5GiB",
-            "1 GiB",
-            "99999999999999999999",
-            "99999999999GiB",
-        ] {
-            assert_eq!(parse_size(bad), None, "{bad}");
-        }
     }
 
     #[test]
