@@ -154,6 +154,7 @@ mod tests {
             posts,
             complete: true,
             total: None,
+            requests: 1,
         }
     }
 

@@ -3,6 +3,7 @@
 //!
 //! Included by each test that needs it.
 
+use multi_upload_wire::ErrorCode;
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,9 +14,9 @@ use async_trait::async_trait;
 
 use multi_upload_server::store::{
     AccountRow, ApiKeyRow, Begun, Census, ConnectRow, CreateOutcome, DataKeyRow, DeliveryRow,
-    EventRow, GoneMedia, Held, LaneResult, MediaRow, Millis, NewMessage, NewUpload, Owner, Store,
-    StoreError, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow,
-    WebhookRow, WebhookStore, WriteLimit,
+    EventRow, GoneMedia, Held, KeyUse, LaneResult, MediaRow, Millis, NewMessage, NewUpload, Owner,
+    Rest, Store, StoreError, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
+    UploadRow, WebhookRow, WebhookStore, WriteLimit,
 };
 
 /// What becomes of one write.
@@ -166,7 +167,15 @@ through! {
     write claim(now: Millis, lease_until: Millis, limit: u32, limits: Arc<BTreeMap<String, WriteLimit>>) -> Vec<TargetRow>;
     write claim_looks(now: Millis, lease_until: Millis, limit: u32) -> Vec<TargetRow>;
     write claim_sentinels(now: Millis, lease_until: Millis, limit: u32) -> Vec<TargetRow>;
-    write hold_account(owner: &Owner, account_id: &str, until: Millis) -> ();
+    write begin_request(owner: &Owner, key: &str, body_hash: Vec<u8>, now: Millis) -> Option<KeyUse>;
+    write end_request(owner: &Owner, key: &str, answer: Option<String>) -> ();
+    write hold_account(owner: &Owner, account_id: &str, until: Millis, why: ErrorCode) -> ();
+    read rests(owner: &Owner, account_ids: Vec<String>, now: Millis) -> Vec<Rest>;
+    read late(now: Millis, due_after: Option<Millis>, limit: u32) -> Vec<TargetRow>;
+    read next_late(due_after: Option<Millis>) -> Option<Millis>;
+    read is_in_doubt(owner: &Owner, account_id: &str, fingerprint: &str) -> bool;
+    write beat(now: Millis, adopt: bool) -> Millis;
+    read is_copy() -> bool;
     read target(owner: &Owner, upload_id: &str, id: &str) -> Option<TargetRow>;
     read baseline(owner: &Owner, target_id: &str, number: u32) -> Option<Vec<u8>>;
     read known_remote_ids(owner: &Owner, account_id: &str, ids: Vec<String>) -> Vec<String>;

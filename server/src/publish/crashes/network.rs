@@ -440,6 +440,7 @@ impl Platform for Network {
                 posts: Vec::new(),
                 complete: true,
                 total: Some(0),
+                requests: 1,
             });
         }
         let mut fault = (state.dice.below(100) < bad).then(|| state.dice.below(4));
@@ -453,6 +454,7 @@ impl Platform for Network {
                     posts: Vec::new(),
                     complete: true,
                     total: (mutant == Mutant::EmptyMeansNone).then_some(0),
+                    requests: 1,
                 });
             }
             Some(2) => now - state.delay(STALE_MS),
@@ -461,6 +463,7 @@ impl Platform for Network {
                     posts: state.list(&board, title, now).into_iter().take(1).collect(),
                     complete: false,
                     total: None,
+                    requests: 1,
                 });
             }
             None => now,
@@ -470,6 +473,7 @@ impl Platform for Network {
             total: posts.is_empty().then_some(0),
             posts,
             complete: true,
+            requests: 1,
         })
     }
 }

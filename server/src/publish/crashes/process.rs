@@ -101,7 +101,6 @@ async fn once(round: &Round) -> StoreResult<Next> {
     let worker = Worker {
         app: &round.app,
         baselines: &round.baselines,
-        holds: &round.holds,
         stop: &round.stop,
     };
     join_all(claimed.into_iter().map(|target| worker.work(target))).await;

@@ -12,6 +12,7 @@ use multi_upload_platforms::Platform;
 use multi_upload_wire::Mode;
 use tempfile::TempDir;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::super::dispatcher::Round;
 use super::between::{Between, Fate};
@@ -29,7 +30,8 @@ use crate::clock::Clock;
 use crate::config::{Config, Redirect};
 use crate::media::Library;
 use crate::publish::Wake;
-use crate::state::{App, AppInner, Platforms};
+use crate::safety::Safety;
+use crate::state::{App, AppInner, Platforms, RestoredAt};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{CreateOutcome, Millis, Owner, Phase, Store, TargetRow, UploadRow};
 use crate::vault::{MasterKey, Vault};
@@ -195,7 +197,9 @@ impl World {
         );
         let media = media.await.unwrap();
         Round::new(App(Arc::new(AppInner {
-            restored_at,
+            restored_at: RestoredAt::new(restored_at),
+            safety: Safety::off(),
+            closing: CancellationToken::new(),
             store,
             accounts,
             media,
