@@ -3,6 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::codec::{from_db, json, parse};
+use super::audit;
 use super::uploads;
 use super::writer::Tx;
 use crate::store::{EventRow, NewEvent, Owner, StoreResult};
@@ -37,7 +38,7 @@ pub(super) fn insert_event(tx: &Tx<'_>, upload: i64, text: &EventText) -> StoreR
             event.detail,
             text.data,
         ])?;
-    Ok(())
+    audit::of_event(tx, upload, event, &text.data)
 }
 
 pub(super) fn list(conn: &Connection, owner: &Owner, id: &str) -> StoreResult<Vec<EventRow>> {
