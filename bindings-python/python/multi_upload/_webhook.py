@@ -27,4 +27,4 @@ def verify_webhook(
     """
     secrets = [secret] if isinstance(secret, str) else list(secret)
     raw = body.encode() if isinstance(body, str) else bytes(body)
-    return load().verify_webhook(raw, [(str(name), value) for name, value in headers.items()], secrets)
+    return load().verify_webhook(raw, list(headers.items()), secrets)
