@@ -134,8 +134,17 @@ test-e2e: native node-build ## The command, the service and the examples, from o
 	  tools $@ tests/python/requirements.txt
 	  # The examples for the shell call the service with it.
 	  command -v curl >/dev/null || debian curl || skip "Examples for the shell" "curl was not found"
+	  # These make disks and clocks fail under the real program.
+	  command -v strace >/dev/null || debian strace || skip "A disk that fails" "strace was not found"
+	  have_faketime || debian faketime || skip "A clock that jumps" "libfaketime was not found"
 	  step $@ "End to end" $(PY) -m pytest tests/e2e
 	fi
+
+LONG_RUN ?= 3600
+.PHONY: long-run
+long-run: rust ## Real processes, killed and frozen at random, for an hour; LONG_RUN=seconds
+	@tools $@ tests/python/requirements.txt
+	MULTI_UPLOAD_LONG_RUN=$(LONG_RUN) $(PY) -m pytest tests/e2e/test_long_run.py -s
 
 .PHONY: test-install
 test-install: node-build ## `pip install .` and `npm install`, with a debug build

@@ -197,6 +197,7 @@ async fn apply<'a>(
     }
     close_attempts(tx, &moved).await?;
     open_attempts(tx, &moved).await?;
+    forget_baselines(tx, &moved).await?;
     let new_events: Vec<_> = moved
         .iter()
         .map(|(index, place, change)| Entry {
@@ -270,8 +271,7 @@ async fn apply_one(tx: &Transaction<'_>, n: i64, change: &TargetChange) -> Res<u
     .await
 }
 
-/// Writes outcomes; what was unclear may become clear later, and what was proven stays. What existed before an attempt is
-/// forgotten when its target has ended.
+/// Writes outcomes; what was unclear may become clear later, and what was proven stays.
 async fn close_attempts(tx: &Transaction<'_>, moved: &[(usize, &Place, &TargetChange)]) -> Res<()> {
     let (mut targets, mut numbers, mut outcomes, mut times) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -293,6 +293,14 @@ async fn close_attempts(tx: &Transaction<'_>, moved: &[(usize, &Place, &TargetCh
         )
         .await?;
     }
+    Ok(())
+}
+
+/// What existed before an attempt is of no use when its target has ended.
+async fn forget_baselines(
+    tx: &Transaction<'_>,
+    moved: &[(usize, &Place, &TargetChange)],
+) -> Res<()> {
     let ended: Vec<_> = moved
         .iter()
         .filter(|(_, _, change)| change.row.phase.is_terminal())
