@@ -14,7 +14,7 @@ use crate::store::{AuditHead, ChainKey, Millis};
 use crate::vault::MasterKey;
 
 /// Name of the file in the data folder.
-const FILE: &str = "audit-checkpoints.jsonl";
+pub(crate) const FILE: &str = "audit-checkpoints.jsonl";
 
 /// What the log is sealed and signed with, derived from the root key.
 pub(crate) struct AuditKeys {

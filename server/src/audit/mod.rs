@@ -13,6 +13,6 @@ mod tests;
 mod verify;
 
 pub(crate) use actor::{Actor, Kind, acting, current};
-pub(crate) use checkpoints::AuditKeys;
+pub(crate) use checkpoints::{AuditKeys, FILE};
 pub(crate) use sealer::Sealer;
 pub(crate) use verify::verify;
