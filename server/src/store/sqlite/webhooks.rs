@@ -601,7 +601,6 @@ impl WebhookStore for SqliteStore {
 #[cfg(test)]
 mod tests {
     use super::super::plans::assert_index;
-    use super::*;
 
     #[test]
     fn finding_deliveries_costs_the_same_in_a_long_outbox() {
