@@ -4,7 +4,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use multi_upload_wire::{ApiKey, AuditReport, CreateApiKey, CreatedApiKey, ErrorCode, ErrorInfo, Mode};
+use multi_upload_wire::{
+    ApiKey, AuditReport, CreateApiKey, CreatedApiKey, ErrorCode, ErrorInfo, Mode,
+};
 
 use crate::audit::{Actor, AuditKeys, Kind, acting, verify};
 use crate::clock::Clock;

@@ -175,10 +175,13 @@ fn export(
         _ => ("application/x-ndjson", ""),
     };
     let head = stream::iter([Ok(Bytes::from_static(head.as_bytes()))]);
-    let body = Body::from_stream(futures_util::StreamExt::chain(head, portions.map_err(|error| {
-        tracing::error!(%error, "an export of the audit broke off");
-        error
-    })));
+    let body = Body::from_stream(futures_util::StreamExt::chain(
+        head,
+        portions.map_err(|error| {
+            tracing::error!(%error, "an export of the audit broke off");
+            error
+        }),
+    ));
     ([(CONTENT_TYPE, kind)], body).into_response()
 }
 
@@ -232,7 +235,9 @@ fn entry(row: AuditRow) -> AuditEntry {
         detail: row.detail,
         data: serde_json::from_str(&row.data).unwrap_or_default(),
         place: row.place,
-        hash: row.hash.map(|hash| hash.iter().map(|byte| format!("{byte:02x}")).collect()),
+        hash: row
+            .hash
+            .map(|hash| hash.iter().map(|byte| format!("{byte:02x}")).collect()),
     }
 }
 

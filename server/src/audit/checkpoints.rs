@@ -26,7 +26,10 @@ impl AuditKeys {
     pub(crate) fn of(master: &MasterKey) -> Result<Self, ErrorInfo> {
         let seed = master.derive("multi-upload audit checkpoints 1");
         let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice()).map_err(|_| {
-            ErrorInfo::new(ErrorCode::Internal, "the key of the audit could not be made")
+            ErrorInfo::new(
+                ErrorCode::Internal,
+                "the key of the audit could not be made",
+            )
         })?;
         Ok(Self {
             chain: ChainKey::new(*master.derive("multi-upload audit chain 1")),
@@ -115,7 +118,10 @@ impl Checkpoints {
         };
         let mut found = Vec::new();
         let mut strange = 0;
-        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+        for line in text
+            .split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'))
+        {
             match serde_json::from_str::<Checkpoint>(line) {
                 Ok(line) if line.is_ours(keys) => found.push(line),
                 _ => strange += 1,
@@ -169,12 +175,20 @@ mod tests {
         assert_eq!(file.read(&keys("0b")).unwrap().1, 3, "another root key");
         let path = folder.path().join(FILE);
         let text = std::fs::read_to_string(&path).unwrap();
-        for (from, to) in [("\"place\":3", "\"place\":4"), ("0303", "0304"), ("team_a", "team_b")] {
+        for (from, to) in [
+            ("\"place\":3", "\"place\":4"),
+            ("0303", "0304"),
+            ("team_a", "team_b"),
+        ] {
             std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
             assert_eq!(file.read(&ours).unwrap().1, 1, "{from}");
         }
         std::fs::write(&path, &text[..text.len() - 5]).unwrap();
         let (found, strange) = file.read(&ours).unwrap();
-        assert_eq!((found.len(), strange), (2, 0), "the end of the last line was lost");
+        assert_eq!(
+            (found.len(), strange),
+            (2, 0),
+            "the end of the last line was lost"
+        );
     }
 }

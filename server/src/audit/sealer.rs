@@ -100,7 +100,11 @@ impl Work {
 
     async fn seal(&mut self, last: bool) {
         loop {
-            match self.store.seal_audit(self.keys.chain.clone(), PORTION).await {
+            match self
+                .store
+                .seal_audit(self.keys.chain.clone(), PORTION)
+                .await
+            {
                 Ok(heads) if heads.is_empty() => break,
                 Ok(heads) => {
                     for head in heads {
@@ -124,7 +128,9 @@ impl Work {
                 self.open.clear();
                 self.checked_at = now;
             }
-            Err(error) => tracing::error!(%error, "the audit checkpoint could not be written; trying again"),
+            Err(error) => {
+                tracing::error!(%error, "the audit checkpoint could not be written; trying again")
+            }
         }
     }
 }

@@ -92,14 +92,29 @@ fn tamper(conn: &Connection, chance: &Chance) -> String {
     if one == other {
         other = other % ROWS + 1;
     }
-    let texts = ["team", "mode", "actor", "actor_id", "request_id", "action", "object", "target", "detail", "data"];
+    let texts = [
+        "team",
+        "mode",
+        "actor",
+        "actor_id",
+        "request_id",
+        "action",
+        "object",
+        "target",
+        "detail",
+        "data",
+    ];
     let column = texts[upto(texts.len() as i64) as usize];
     let run = |sql: &str| {
         conn.execute(sql, []).unwrap();
     };
     match upto(9) {
         0 => {
-            let value = if column == "mode" { "test" } else { "someone else" };
+            let value = if column == "mode" {
+                "test"
+            } else {
+                "someone else"
+            };
             conn.execute(
                 &format!("UPDATE audit SET {column} = ?2 WHERE place = ?1"),
                 params![one, value],
@@ -119,15 +134,22 @@ fn tamper(conn: &Connection, chance: &Chance) -> String {
             // A row taken out and the chain closed behind it, as well as one can without the key.
             run(&format!("DELETE FROM audit WHERE place = {one}"));
             for place in one + 1..=ROWS {
-                run(&format!("UPDATE audit SET place = {} WHERE place = {place}", place - 1));
+                run(&format!(
+                    "UPDATE audit SET place = {} WHERE place = {place}",
+                    place - 1
+                ));
             }
             run("UPDATE audit_heads SET place = place - 1");
             format!("{one} deleted and the rest moved up")
         }
         4 => {
             run(&format!("UPDATE audit SET place = -1 WHERE place = {one}"));
-            run(&format!("UPDATE audit SET place = {one} WHERE place = {other}"));
-            run(&format!("UPDATE audit SET place = {other} WHERE place = -1"));
+            run(&format!(
+                "UPDATE audit SET place = {one} WHERE place = {other}"
+            ));
+            run(&format!(
+                "UPDATE audit SET place = {other} WHERE place = -1"
+            ));
             format!("{one} and {other} swapped")
         }
         5 => {
@@ -150,7 +172,9 @@ fn tamper(conn: &Connection, chance: &Chance) -> String {
             format!("cut before {one}")
         }
         7 => {
-            run(&format!("UPDATE audit SET hash = randomblob(32) WHERE place = {one}"));
+            run(&format!(
+                "UPDATE audit SET hash = randomblob(32) WHERE place = {one}"
+            ));
             format!("hash of {one}")
         }
         _ => {
@@ -166,7 +190,10 @@ async fn every_tampering_is_found() {
     let folder = sealed().await;
     let clean = report(folder.path()).await;
     assert!(clean.ok, "{clean:?}");
-    assert_eq!((clean.rows, clean.unsealed, clean.checkpoints), (ROWS as u64, 0, 2));
+    assert_eq!(
+        (clean.rows, clean.unsealed, clean.checkpoints),
+        (ROWS as u64, 0, 2)
+    );
     let chance = Chance::seeded(20_261_124);
     for round in 0..400 {
         let (changed, conn) = copy(folder.path());
@@ -200,10 +227,17 @@ async fn the_newest_rows_are_not_protected_yet() {
     store.create_api_key(api_key(99)).await.unwrap();
     store.close().await.unwrap();
     let before = report(folder.path()).await;
-    assert_eq!((before.ok, before.rows, before.unsealed), (true, ROWS as u64 + 5, 1));
+    assert_eq!(
+        (before.ok, before.rows, before.unsealed),
+        (true, ROWS as u64 + 5, 1)
+    );
     assert_eq!(before.last_checkpoint, Some(ROWS as u64));
     let conn = Connection::open(folder.path().join(DB)).unwrap();
-    conn.execute("DELETE FROM audit WHERE place > ?1 OR place IS NULL", [ROWS]).unwrap();
+    conn.execute(
+        "DELETE FROM audit WHERE place > ?1 OR place IS NULL",
+        [ROWS],
+    )
+    .unwrap();
     conn.execute(
         "UPDATE audit_heads SET place = ?1, hash = (SELECT hash FROM audit WHERE place = ?1)",
         [ROWS],

@@ -85,7 +85,11 @@ impl<'a> Walk<'a> {
         if place != self.place + 1 {
             self.fault(
                 self.place + 1,
-                format!("rows {} to {} are missing", self.place + 1, place.saturating_sub(1)),
+                format!(
+                    "rows {} to {} are missing",
+                    self.place + 1,
+                    place.saturating_sub(1)
+                ),
             );
         }
         let hash = row.hash.clone().unwrap_or_default();
@@ -118,10 +122,16 @@ impl<'a> Walk<'a> {
         }
         match self.noted {
             Some(noted) if noted.place > self.place => {
-                self.fault(self.place + 1, format!("the end is missing: {} rows are noted", noted.place));
+                self.fault(
+                    self.place + 1,
+                    format!("the end is missing: {} rows are noted", noted.place),
+                );
             }
             Some(noted) if noted.place == self.place && noted.hash != self.hash => {
-                self.fault(self.place, "the last row does not fit the noted end".to_owned());
+                self.fault(
+                    self.place,
+                    "the last row does not fit the noted end".to_owned(),
+                );
             }
             None if self.place > 0 => self.fault(self.place, "the noted end is missing".to_owned()),
             // It may have grown since the end was read.

@@ -23,9 +23,7 @@ use async_trait::async_trait;
 pub(crate) use open::{FILE, Opened, open, open_beside};
 
 use audit::without_query;
-pub use audit::{
-    AuditFilter, AuditHead, AuditRow, AuditStore, ChainKey, NewAudit,
-};
+pub use audit::{AuditFilter, AuditHead, AuditRow, AuditStore, ChainKey, NewAudit};
 pub use webhooks::{DeliveryRow, DeliveryState, LaneResult, NewMessage, WebhookRow, WebhookStore};
 
 pub use model::{

@@ -15,14 +15,25 @@ async fn log(store: &Arc<dyn Store>, filter: AuditFilter) -> Vec<AuditRow> {
 }
 
 fn said(rows: &[AuditRow]) -> Vec<(&str, &str)> {
-    rows.iter().map(|row| (row.action.as_str(), row.object.as_str())).collect()
+    rows.iter()
+        .map(|row| (row.action.as_str(), row.object.as_str()))
+        .collect()
 }
 
 pub(crate) async fn every_change_is_written_down(store: Arc<dyn Store>) {
     let row = stored(store.as_ref(), upload(1, 100, &LANE)).await;
     let canceled = change(&row.targets[0], Phase::Canceled, 200);
-    assert!(store.change_target(canceled.clone()).await.unwrap().is_some());
-    assert!(store.change_target(canceled).await.unwrap().is_none(), "it did not happen");
+    assert!(
+        store
+            .change_target(canceled.clone())
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        store.change_target(canceled).await.unwrap().is_none(),
+        "it did not happen"
+    );
     store.put_account(account("pinterest:1")).await.unwrap();
     assert!(store.save_tokens(account("pinterest:1"), 1).await.unwrap());
     assert!(!store.save_tokens(account("pinterest:1"), 1).await.unwrap());
@@ -46,9 +57,16 @@ pub(crate) async fn every_change_is_written_down(store: Arc<dyn Store>) {
     );
     assert_eq!(rows[1].target.as_deref(), Some(row.targets[0].id.as_str()));
     assert_eq!((rows[1].at, rows[1].actor.as_str()), (200, "machine"));
-    assert!(rows[5].detail.contains("uploads:write"), "{}", rows[5].detail);
+    assert!(
+        rows[5].detail.contains("uploads:write"),
+        "{}",
+        rows[5].detail
+    );
     for stranger in strangers() {
-        let theirs = store.audit(&stranger, &AuditFilter::default(), None, 10).await.unwrap();
+        let theirs = store
+            .audit(&stranger, &AuditFilter::default(), None, 10)
+            .await
+            .unwrap();
         assert!(theirs.is_empty());
     }
     let filter = |edit: fn(&mut AuditFilter)| {
@@ -69,8 +87,14 @@ pub(crate) async fn every_change_is_written_down(store: Arc<dyn Store>) {
         // Times that no caller gave are the machine's, long after these.
         assert_eq!(found.len(), count, "{filter:?}: {:?}", said(&found));
     }
-    let page = store.audit(&home(), &AuditFilter::default(), Some(rows[2].seq), 1).await.unwrap();
-    assert_eq!(page[0].action, "target.changed", "older than that, newest first");
+    let page = store
+        .audit(&home(), &AuditFilter::default(), Some(rows[2].seq), 1)
+        .await
+        .unwrap();
+    assert_eq!(
+        page[0].action, "target.changed",
+        "older than that, newest first"
+    );
 }
 
 pub(crate) async fn rows_are_sealed_in_a_chain_for_each_team(store: Arc<dyn Store>) {
@@ -78,7 +102,11 @@ pub(crate) async fn rows_are_sealed_in_a_chain_for_each_team(store: Arc<dyn Stor
     assert!(store.seal_audit(key.clone(), 10).await.unwrap().is_empty());
     for n in 0..5 {
         stored(store.as_ref(), upload(n, 100, &LANE)).await;
-        stored(store.as_ref(), upload(n + 50, 100, &LANE).of(&strangers()[1])).await;
+        stored(
+            store.as_ref(),
+            upload(n + 50, 100, &LANE).of(&strangers()[1]),
+        )
+        .await;
     }
     assert_eq!(store.audit_unsealed("team_a").await.unwrap(), 5);
     let mut rounds = 0;

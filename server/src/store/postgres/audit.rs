@@ -14,8 +14,7 @@ use crate::store::{
     AuditFilter, AuditHead, AuditRow, AuditStore, ChainKey, NewAudit, Owner, StoreResult,
 };
 
-const ROW: &str =
-    "n, team, mode, at, actor, actor_id, request_id, action, object, target, detail, data, place, hash";
+const ROW: &str = "n, team, mode, at, actor, actor_id, request_id, action, object, target, detail, data, place, hash";
 
 /// Names the lock of the sealer, of all nodes.
 const SEALER: i64 = 0x6d75_6175_6469_7431;
@@ -39,7 +38,11 @@ fn audit_row(row: &Row) -> Res<AuditRow> {
 }
 
 async fn all<C: GenericClient>(client: &C, sql: &str, values: Values<'_>) -> Res<Vec<AuditRow>> {
-    rows(client, sql, values).await?.iter().map(audit_row).collect()
+    rows(client, sql, values)
+        .await?
+        .iter()
+        .map(audit_row)
+        .collect()
 }
 
 /// Writes down anything that is not an event of an upload (those are written with the event).
@@ -113,7 +116,12 @@ async fn seal(tx: &Transaction<'_>, key: &ChainKey, limit: u32) -> Res<Vec<Audit
 
 /// The end of a team's chain; an empty one before the first row.
 async fn head(tx: &Transaction<'_>, team: &str) -> Res<AuditHead> {
-    let found = row(tx, "SELECT place, hash FROM audit_heads WHERE team = $1", &[&team]).await?;
+    let found = row(
+        tx,
+        "SELECT place, hash FROM audit_heads WHERE team = $1",
+        &[&team],
+    )
+    .await?;
     Ok(AuditHead {
         team: team.to_owned(),
         place: found.as_ref().map_or(0, |row| from_db(row.get(0))),
@@ -169,7 +177,12 @@ impl AuditStore for PgStore {
 
     async fn audit_heads(&self) -> StoreResult<Vec<AuditHead>> {
         let client = self.db.client().await?;
-        let found = rows(&client, "SELECT team, place, hash FROM audit_heads ORDER BY team", &[]).await?;
+        let found = rows(
+            &client,
+            "SELECT team, place, hash FROM audit_heads ORDER BY team",
+            &[],
+        )
+        .await?;
         Ok(found
             .iter()
             .map(|row| AuditHead {

@@ -7,12 +7,12 @@ use multi_upload_wire::UploadStatus;
 
 use super::codec::{POSITIONS, from_db, json, json_opt, phase_to_db, to_db};
 use super::db::{Db, begin, execute, rows};
+use super::events::Entry;
 use super::listen::Told;
 use super::pace::{self, Account, Touched};
-use super::events::Entry;
 use super::trouble::Res;
-use crate::audit::Actor;
 use super::{events, listen, webhooks};
+use crate::audit::Actor;
 use crate::store::{
     CreateOutcome, Idempotency, Millis, NewUpload, Phase, StoreError, StoreResult, TargetRow,
     UploadRow,

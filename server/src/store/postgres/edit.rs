@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::codec::{POSITIONS, json, json_opt, phase_to_db, to_db};
 use super::db::{Db, begin, execute, row, rows};
+use super::events::Entry;
 use super::listen::{self, Told};
 use super::pace::{self, Account, Touched};
-use super::events::Entry;
 use super::trouble::Res;
-use crate::audit;
 use super::{events, uploads, webhooks};
+use crate::audit;
 use crate::store::{Phase, StoreError, UploadEdit, UploadRow};
 
 pub(super) async fn edit(db: &Db, edit: &UploadEdit) -> Res<Option<(UploadRow, Told)>> {

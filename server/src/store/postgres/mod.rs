@@ -55,12 +55,12 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::audit::{of_new_key, of_tokens};
 use super::{
     AccountRow, ApiKeyRow, Census, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, MediaRow,
-    Millis, NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit,
+    Millis, NewAudit, NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit,
     UploadFilter, UploadRow, WriteLimit,
 };
-use super::audit::{of_new_key, of_tokens};
 use crate::audit::{Actor, current};
 use db::{Db, again};
 use listen::{Ears, Told};
@@ -87,7 +87,10 @@ impl Work for Changes {
     type Item = (Actor, TargetChange);
     type Outcome = Option<TargetRow>;
 
-    async fn run(&self, items: &[&(Actor, TargetChange)]) -> Res<(Vec<Option<TargetRow>>, Option<Told>)> {
+    async fn run(
+        &self,
+        items: &[&(Actor, TargetChange)],
+    ) -> Res<(Vec<Option<TargetRow>>, Option<Told>)> {
         change::change(&self.0, items).await
     }
 }
@@ -369,7 +372,12 @@ impl Store for PgStore {
     async fn put_account(&self, row: AccountRow) -> StoreResult<()> {
         Ok(transaction!(self.db, |tx| {
             accounts::put(tx, &row).await?;
-            let new = NewAudit::at_once(&row.owner, "account.connected", &row.id, "connected by OAuth");
+            let new = NewAudit::at_once(
+                &row.owner,
+                "account.connected",
+                &row.id,
+                "connected by OAuth",
+            );
             audit::note(tx, &current(), &new.at(row.connected_at)).await?;
             let (kind, at) = ("account.connected", row.connected_at);
             webhooks::account_changed(tx, kind, &row.owner, &row.id, at).await?
@@ -424,7 +432,8 @@ impl Store for PgStore {
             webhooks::account_changed(tx, "account.disconnected", owner, id, at).await?;
             let gone = accounts::delete(tx, owner, id).await?;
             if gone {
-                let new = NewAudit::at_once(owner, "account.disconnected", id, "its tokens were deleted");
+                let new =
+                    NewAudit::at_once(owner, "account.disconnected", id, "its tokens were deleted");
                 audit::note(tx, &current(), &new.at(at)).await?;
             }
             gone

@@ -527,16 +527,21 @@ impl WebhookStore for PgStore {
         now: Millis,
     ) -> StoreResult<Option<DeliveryRow>> {
         let sql = deliveries_where("d.webhook = $1 AND d.id = $2");
-        Ok(transaction!(self.db, |tx| match number(tx, owner, webhook_id).await? {
-            None => None,
-            Some(n) => {
-                let again = "UPDATE webhook_deliveries SET state = 0, due_at = $3, attempts = 0 WHERE webhook = $1 AND id = $2";
-                if execute(tx, again, &[&n, &delivery_id, &now]).await? == 1 {
-                    note(tx, owner, "webhook.redelivered", webhook_id, delivery_id).await?;
+        Ok(transaction!(
+            self.db,
+            |tx| match number(tx, owner, webhook_id).await? {
+                None => None,
+                Some(n) => {
+                    let again = "UPDATE webhook_deliveries SET state = 0, due_at = $3, attempts = 0 WHERE webhook = $1 AND id = $2";
+                    if execute(tx, again, &[&n, &delivery_id, &now]).await? == 1 {
+                        note(tx, owner, "webhook.redelivered", webhook_id, delivery_id).await?;
+                    }
+                    list_of(tx, &sql, &[&n, &delivery_id], delivery)
+                        .await?
+                        .pop()
                 }
-                list_of(tx, &sql, &[&n, &delivery_id], delivery).await?.pop()
             }
-        })?)
+        )?)
     }
 
     async fn next_delivery(&self) -> StoreResult<Option<Millis>> {

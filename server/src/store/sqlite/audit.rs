@@ -10,8 +10,7 @@ use crate::store::{
     AuditFilter, AuditHead, AuditRow, AuditStore, ChainKey, NewAudit, NewEvent, Owner, StoreResult,
 };
 
-const ROW: &str =
-    "n, team, mode, at, actor, actor_id, request_id, action, object, target, detail, data, place, hash";
+const ROW: &str = "n, team, mode, at, actor, actor_id, request_id, action, object, target, detail, data, place, hash";
 
 fn audit_row(row: &Row<'_>) -> StoreResult<AuditRow> {
     let mode: String = row.get(2)?;
@@ -209,9 +208,7 @@ impl AuditStore for SqliteStore {
         if !anything {
             return Ok(Vec::new());
         }
-        self.writer
-            .run(move |tx| seal(tx.conn, &key, limit))
-            .await
+        self.writer.run(move |tx| seal(tx.conn, &key, limit)).await
     }
 
     async fn audit_chain(&self, team: &str, after: u64, limit: u32) -> StoreResult<Vec<AuditRow>> {
@@ -229,8 +226,8 @@ impl AuditStore for SqliteStore {
     async fn audit_heads(&self) -> StoreResult<Vec<AuditHead>> {
         self.readers
             .run(|conn| {
-                let mut statement = conn
-                    .prepare_cached("SELECT team, place, hash FROM audit_heads ORDER BY team")?;
+                let mut statement =
+                    conn.prepare_cached("SELECT team, place, hash FROM audit_heads ORDER BY team")?;
                 let heads = statement
                     .query_map([], |row| {
                         Ok(AuditHead {

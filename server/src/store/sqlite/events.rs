@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, params};
 
-use super::codec::{from_db, json, parse};
 use super::audit;
+use super::codec::{from_db, json, parse};
 use super::uploads;
 use super::writer::Tx;
 use crate::store::{EventRow, NewEvent, Owner, StoreResult};

@@ -30,7 +30,7 @@ use tokio::sync::watch;
 use super::audit::{of_new_key, of_tokens};
 use super::{
     AccountRow, ApiKeyRow, Census, ConnectRow, CreateOutcome, DataKeyRow, EventRow, Held, MediaRow,
-    Millis, NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit,
+    Millis, NewAudit, NewUpload, Owner, Store, StoreResult, TargetChange, TargetRow, UploadEdit,
     UploadFilter, UploadRow, WriteLimit,
 };
 use readers::Readers;
@@ -299,7 +299,12 @@ impl Store for SqliteStore {
         self.writer
             .run(move |tx| {
                 accounts::put(tx.conn, &row)?;
-                let new = NewAudit::at_once(&row.owner, "account.connected", &row.id, "connected by OAuth");
+                let new = NewAudit::at_once(
+                    &row.owner,
+                    "account.connected",
+                    &row.id,
+                    "connected by OAuth",
+                );
                 audit::note(tx, &new.at(row.connected_at))?;
                 webhooks::account_changed(
                     tx.conn,
@@ -382,7 +387,12 @@ impl Store for SqliteStore {
                 )?;
                 let gone = accounts::delete(tx.conn, &owner, &id)?;
                 if gone {
-                    let by = NewAudit::at_once(&owner, "account.disconnected", &id, "its tokens were deleted");
+                    let by = NewAudit::at_once(
+                        &owner,
+                        "account.disconnected",
+                        &id,
+                        "its tokens were deleted",
+                    );
                     audit::note(tx, &by.at(tx.by().at()))?;
                 }
                 Ok(gone)
@@ -450,7 +460,8 @@ impl Store for SqliteStore {
             .run(move |tx| {
                 let revoked = keys::revoke(tx.conn, &team, &id, now)?;
                 if revoked && let Some(row) = keys::get(tx.conn, &id)? {
-                    let new = NewAudit::at_once(&row.owner, "api_key.revoked", &id, "valid no more");
+                    let new =
+                        NewAudit::at_once(&row.owner, "api_key.revoked", &id, "valid no more");
                     audit::note(tx, &new.at(now))?;
                 }
                 Ok(revoked)

@@ -417,7 +417,10 @@ fn finish(conn: &Connection, result: &LaneResult) -> StoreResult<bool> {
 /// Writes down what a caller did to an endpoint. An address may hold a secret in its query, which is left out.
 fn note(tx: &Tx<'_>, owner: &Owner, action: &'static str, id: &str, what: &str) -> StoreResult<()> {
     let what = without_query(what);
-    audit::note(tx, &NewAudit::at_once(owner, action, id, what).at(tx.by().at()))
+    audit::note(
+        tx,
+        &NewAudit::at_once(owner, action, id, what).at(tx.by().at()),
+    )
 }
 
 fn forget(conn: &Connection, before: Millis) -> StoreResult<u64> {
