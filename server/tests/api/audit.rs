@@ -99,8 +99,3 @@ async fn the_log_is_exported_whole_and_read_in_pages() {
     assert_problem(&wrong, 422, "VALIDATION_FAILED");
     service.stop().await;
 }
-
-#[test]
-fn tmp_openapi() {
-    std::fs::write("/tmp/hooks-openapi.json", multi_upload_server::openapi()).unwrap();
-}
