@@ -11,11 +11,11 @@ use super::events::Entry;
 use super::listen::Told;
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
-use super::{events, listen, webhooks};
+use super::{events, listen, media, webhooks};
 use crate::audit::Actor;
 use crate::store::{
     CreateOutcome, Idempotency, Millis, NewUpload, Phase, StoreError, StoreResult, TargetRow,
-    UploadRow,
+    UploadRow, uses,
 };
 
 /// How long an idempotency key protects. After that it may be used for something else.
@@ -231,6 +231,13 @@ async fn insert(
         })
         .collect();
     insert_targets(tx, &numbers, &stored).await?;
+    let mut named = Vec::new();
+    for row in &stored {
+        let ids = uses::named_in(&row.content)?.into_iter();
+        named.extend(ids.map(|id| (&row.owner, row.id.as_str(), id)));
+    }
+    media::set_uses(tx, &named).await?;
+    drop(named);
     events::insert(tx, &first_events).await?;
     pace::refresh(tx, &touched).await?;
     webhooks::uploads_created(tx, &stored).await?;

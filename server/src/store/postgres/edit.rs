@@ -8,9 +8,9 @@ use super::events::Entry;
 use super::listen::{self, Told};
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
-use super::{events, uploads, webhooks};
+use super::{events, media, uploads, webhooks};
 use crate::audit;
-use crate::store::{Phase, StoreError, UploadEdit, UploadRow};
+use crate::store::{Phase, StoreError, UploadEdit, UploadRow, uses};
 
 pub(super) async fn edit(db: &Db, edit: &UploadEdit) -> Res<Option<(UploadRow, Told)>> {
     let new = &edit.row;
@@ -88,6 +88,13 @@ pub(super) async fn edit(db: &Db, edit: &UploadEdit) -> Res<Option<(UploadRow, T
         )
         .await?;
     }
+    let named = uses::named_in(&new.content)?;
+    let named: Vec<_> = named
+        .into_iter()
+        .map(|id| (&new.owner, new.id.as_str(), id))
+        .collect();
+    media::clear_uses(&tx, &new.owner, &new.id).await?;
+    media::set_uses(&tx, &named).await?;
     execute(
         &tx,
         "UPDATE uploads SET content = $2, scheduled_at = $3, timezone = $4, external_id = $5 WHERE n = $1",
