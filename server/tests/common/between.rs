@@ -3,7 +3,6 @@
 //!
 //! Included by each test that needs it.
 
-use multi_upload_wire::ErrorCode;
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,12 +10,14 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use async_trait::async_trait;
+use multi_upload_wire::ErrorCode;
 
 use multi_upload_server::store::{
-    AccountRow, ApiKeyRow, Begun, Census, ConnectRow, CreateOutcome, DataKeyRow, DeliveryRow,
-    EventRow, GoneMedia, Held, KeyUse, LaneResult, MediaRow, Millis, NewMessage, NewUpload, Owner,
-    Rest, Store, StoreError, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
-    UploadRow, WebhookRow, WebhookStore, WriteLimit,
+    AccountRow, ApiKeyRow, AuditFilter, AuditHead, AuditRow, AuditStore, Begun, Census, ChainKey,
+    ConnectRow, CreateOutcome, DataKeyRow, DeliveryRow, EventRow, GoneMedia, Held, KeyUse,
+    LaneResult, MediaRow, Millis, NewMessage, NewUpload, Owner, Rest, Store, StoreError,
+    StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WebhookRow,
+    WebhookStore, WriteLimit,
 };
 
 /// What becomes of one write.
@@ -230,4 +231,13 @@ through! {
     write free_deliveries(now: Millis) -> u64;
     write expire_lanes() -> ();
     write forget_deliveries(before: Millis) -> u64;
+}
+
+through! {
+    AuditStore {}
+    read audit(owner: &Owner, filter: &AuditFilter, before: Option<u64>, limit: u32) -> Vec<AuditRow>;
+    write seal_audit(key: ChainKey, limit: u32) -> Vec<AuditHead>;
+    read audit_chain(team: &str, after: u64, limit: u32) -> Vec<AuditRow>;
+    read audit_heads() -> Vec<AuditHead>;
+    read audit_unsealed(team: &str) -> u64;
 }
