@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import consent
 import pytest
-from support import Sandbox, Service, fault, moment, waits_for
+from support import Sandbox, Service, fault, in_seconds, moment, waits_for
 
 PINS = ("POST", "/v5/pins")
 QUIET = {"MULTI_UPLOAD_QUIET_PERIOD": "2s"}
@@ -250,14 +250,17 @@ def test_a_spam_block_stops_the_account_and_no_other(two: tuple[Service, dict[st
     # The blocked one is proven absent meanwhile; it is due, and waits like the others.
     [waiting] = service.api.wait([blocked], lambda _: "target.absent" in kinds(service, blocked))
     [target] = waiting["targets"]
-    assert target["status"] == "waiting"
+    assert target["status"] == "queued"
     assert (target["error"]["platform"]["code"], target["error"]["outcome"]) == ("9", "none")
     last = service.api.create(**service.pin("Theirs 4", **friend))
     assert service.api.wait([last])[0]["status"] == "published"
 
     for upload in mine:
         now = service.api.get(f"/v1/uploads/{upload['id']}")
+        assert now["status"] == "queued"
         assert now["targets"][0]["attempts"] == 0
+        assert now["targets"][0]["error"]["code"] == "PLATFORM_SPAM_BLOCK"
+        assert now["targets"][0]["next_attempt_at"] > in_seconds(3 * 3_600)
         assert "target.armed" not in kinds(service, upload)
     assert kinds(service, blocked).count("target.armed") == 1
     assert service.sandbox.count("POST /v5/pins") == 5
@@ -306,7 +309,10 @@ def test_a_limit_does_not_cut_a_spam_block_short(two: tuple[Service, dict[str, A
     service.api.wait([limited], lambda _: "target.armed" in kinds(service, limited))
     blocked = service.api.create(**service.pin("Spam", 2))
     [waiting] = service.api.wait([limited], waits_for("PLATFORM_RATE_LIMITED"))
-    renewed = moment(waiting["targets"][0]["next_attempt_at"])
+    # It knows of the longer rest, and would itself be due again a second later.
+    assert waiting["targets"][0]["next_attempt_at"] > in_seconds(3 * 3_600)
+    events = service.api.get(f"/v1/uploads/{limited['id']}/events")["items"]
+    [renewed] = [moment(e["data"]["until"]) for e in events if e["kind"] == "target.waiting"]
     service.api.wait([blocked], lambda _: "target.absent" in kinds(service, blocked))
 
     # Both are due by now, and neither is sent: another account's pin is.
