@@ -5,6 +5,7 @@
 
 mod call;
 mod client;
+mod feed;
 
 use napi_derive::napi;
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from binascii import b2a_base64
+from os import PathLike
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     Progress: TypeAlias = Callable[[int, int], object]
     OnAttempt: TypeAlias = Callable[[int, int, "str | None"], object]
-    File: TypeAlias = "PathLike_ | bytes | bytearray | memoryview | BinaryIO"
+    File: TypeAlias = "PathLike_ | bytes | bytearray | memoryview | BinaryIO | Iterable[bytes]"
     OpenBrowser: TypeAlias = "bool | Callable[[str], object]"
 
     class CreateFields(UploadFields, total=False):
@@ -53,13 +54,12 @@ def id_of(value: UploadLike) -> str:
 
 
 def source_of(source: File) -> dict[str, Any]:
-    """A path is opened by the core; everything else is read here, at once."""
-    read = getattr(source, "read", None)
-    if read is not None:
-        source = read()
+    """A path is opened by the core; files and iterators are read as they are sent."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return {"bytes": bytes(source)}
-    return {"path": source}
+    if isinstance(source, (str, PathLike)):
+        return {"path": source}
+    return {"source": source}
 
 
 def file_of(source: File | None) -> Any:

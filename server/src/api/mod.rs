@@ -102,6 +102,7 @@ pub(crate) fn router(app: App) -> Router {
         .add("/v1/media/{id}", MediaWrite, get(tus::get))
         .add("/v1/media/{id}", MediaWrite, patch(tus::append))
         .add("/v1/media/{id}", MediaWrite, delete(tus::remove))
+        .add("/v1/media/{id}", MediaWrite, post(tus::overridden))
         .add("/v1/api-keys", Admin, get(api_keys::list))
         .add("/v1/api-keys", Admin, post(api_keys::create))
         .add("/v1/api-keys/{id}", Admin, delete(api_keys::revoke))

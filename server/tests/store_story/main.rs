@@ -9,6 +9,7 @@
 )]
 
 mod doubts;
+mod files;
 mod others;
 mod postgres;
 mod publishing;
@@ -60,7 +61,10 @@ rules! {
         a_write_limit_is_of_an_account_on_its_platform, accounts_take_turns, a_clock_that_went_back_keeps_nobody_waiting;
     others: accounts_are_kept_for_their_owner, tokens_are_saved_by_whoever_read_the_newest, one_engine_renews_at_a_time, a_connection_is_taken_once,
         a_connection_that_expired_is_not_found, api_keys_are_found_listed_and_revoked, a_data_key_is_added_once, a_note_is_replaced_by_the_next,
-        files_are_kept_for_their_owner, what_has_lost_its_use_is_forgotten, a_closed_store_refuses;
+        what_has_lost_its_use_is_forgotten, a_closed_store_refuses;
+    files: files_are_kept_for_their_owner, a_file_goes_on_only_from_where_it_is, a_key_begins_one_file,
+        an_allowance_counts_shared_content_once, the_same_content_is_kept_once, unused_files_expire,
+        a_file_stays_while_an_upload_needs_it;
 }
 
 /// What holds only where one process owns the database.

@@ -15,6 +15,8 @@ mod repeat;
 mod timing;
 mod view;
 
+pub(super) use repeat::{IDEMPOTENCY_REPLAYED, key_of};
+
 use super::auth::Caller;
 use super::problem::Problem;
 use crate::state::App;

@@ -10,10 +10,10 @@ use super::db::{Db, begin, execute, rows};
 use super::listen::Told;
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
-use super::{events, listen};
+use super::{events, listen, media};
 use crate::store::{
     CreateOutcome, Idempotency, Millis, NewUpload, Phase, StoreError, StoreResult, TargetRow,
-    UploadRow,
+    UploadRow, uses,
 };
 
 /// How long an idempotency key protects. After that it may be used for something else.
@@ -215,6 +215,13 @@ async fn insert(tx: &Transaction<'_>, new: &[&NewUpload]) -> Res<(Vec<UploadRow>
         .flat_map(|(n, new)| new.events.iter().map(|event| (*n, event)))
         .collect();
     insert_targets(tx, &numbers, &stored).await?;
+    let mut named = Vec::new();
+    for row in &stored {
+        let ids = uses::named_in(&row.content)?.into_iter();
+        named.extend(ids.map(|id| (&row.owner, row.id.as_str(), id)));
+    }
+    media::set_uses(tx, &named).await?;
+    drop(named);
     events::insert(tx, &first_events).await?;
     pace::refresh(tx, &touched).await?;
     // Last, because it takes the places in the change feed. The references to these rows are checked at the commit.

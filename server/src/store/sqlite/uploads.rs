@@ -9,10 +9,11 @@ use super::codec::{
 };
 use super::events::{EventText, insert_event};
 use super::lanes::{self, Lane};
+use super::media;
 use super::writer::Tx;
 use crate::store::{
     CreateOutcome, Idempotency, Millis, NewUpload, Owner, Phase, StoreError, StoreResult,
-    UploadEdit, UploadFilter, UploadRow,
+    UploadEdit, UploadFilter, UploadRow, uses,
 };
 
 /// How long an idempotency key protects. After that it may be used for something else.
@@ -153,6 +154,7 @@ fn create_one(tx: &Tx<'_>, new: Ready) -> StoreResult<CreateOutcome> {
     for event in &events {
         insert_event(tx, n, event)?;
     }
+    media::set_uses(tx.conn, &row.owner, &row.id, &uses::named(&content))?;
     Ok(CreateOutcome::Stored(Box::new(row)))
 }
 
@@ -433,13 +435,16 @@ pub(super) fn edit(tx: &Tx<'_>, edit: &UploadEdit) -> StoreResult<Option<UploadR
         }
         lanes::refresh(tx.conn, &new)?;
     }
+    let content = json(&row.content)?;
+    media::clear_uses(tx.conn, &row.owner, &row.id)?;
+    media::set_uses(tx.conn, &row.owner, &row.id, &uses::named(&content))?;
     tx.conn
         .prepare_cached(
             "UPDATE uploads SET content = ?2, scheduled_at = ?3, timezone = ?4, external_id = ?5 WHERE n = ?1",
         )?
         .execute(params![
             n,
-            json(&row.content)?,
+            content,
             row.scheduled_at,
             row.timezone,
             row.external_id,
