@@ -59,6 +59,7 @@ export interface Native {
   CancelToken: new () => NativeToken;
   NativeFeed: new () => NativeFeed;
   runCommand(args: string[]): number;
+  verifyWebhook(body: Buffer, headers: Record<string, string>, secrets: string[]): NativeAnswer;
   nativeVersion(): string;
 }
 

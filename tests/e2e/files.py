@@ -6,7 +6,7 @@ import os
 import struct
 from hashlib import sha256
 from pathlib import Path
-from socket import create_connection
+from socket import SHUT_WR, create_connection
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -62,7 +62,7 @@ def append(service: Service, path: str, at: int, piece: bytes) -> Answer:
 
 
 def break_off(service: Service, path: str, at: int, piece: bytes, announced: int) -> None:
-    """Sends the beginning of a piece and hangs up."""
+    """Sends the beginning of a piece and hangs up, so that the service has noticed it."""
     base = urlsplit(service.api.url)
     lines = [
         f"PATCH {path} HTTP/1.1",
@@ -74,3 +74,6 @@ def break_off(service: Service, path: str, at: int, piece: bytes, announced: int
     ]
     with create_connection((base.hostname, base.port), PATIENCE) as line:
         line.sendall("\r\n".join([*lines, "", ""]).encode() + piece)
+        line.shutdown(SHUT_WR)
+        while line.recv(4096):
+            pass

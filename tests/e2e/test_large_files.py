@@ -8,6 +8,7 @@ import random
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -28,14 +29,11 @@ def test_cut_at_any_byte_it_goes_on_where_it_was(service: Service, tmp_path: Pat
     expected = video(tmp_path / "film.mp4", size)
     film = (tmp_path / "film.mp4").read_bytes()
     path = begin(service, size)
-    cuts = [1, 15, 16, *(chance.randrange(size) for _ in range(12))]
-    for cut in sorted(cuts):
-        at = offset(service, path)
-        assert at <= cut
+    at = 0
+    for cut in [1, 15, 16, *sorted(chance.randrange(17, size) for _ in range(12))]:
         break_off(service, path, at, film[at:cut], size - at)
-        # What was sent arrives, whenever that is noticed.
-        until(lambda cut=cut: offset(service, path) == cut, f"{cut} bytes have arrived")
-    at = offset(service, path)
+        at = offset(service, path)
+        assert at == cut
     assert append(service, path, at, film[at:]).status == 204
     media = service.api.get(path)
     assert (media["status"], media["bytes"], media["sha256"]) == ("ready", size, expected)
@@ -51,7 +49,12 @@ def test_a_killed_service_goes_on_where_it_was(own: Service, tmp_path: Path) -> 
     path = begin(own, size)
     sent = 150 * MIB + 3
     folder = own.data / "media" / "incoming"
-    thread = threading.Thread(target=break_off, args=(own, path, 0, film[:sent], size))
+
+    def send() -> None:
+        with suppress(ConnectionError):
+            break_off(own, path, 0, film[:sent], size)
+
+    thread = threading.Thread(target=send)
     thread.start()
     arrived = folder / path.rsplit("/", 1)[1]
     until(lambda: arrived.exists() and arrived.stat().st_size > 130 * MIB, "much has arrived")
@@ -88,12 +91,14 @@ def test_the_same_content_is_kept_once_and_goes_with_its_last_file(own: Service)
 def test_limits_are_told_before_anything_is_taken(tmp_path: Path) -> None:
     with Service(tmp_path, "--sandbox", "--media-quota", "1000KB") as service:
         begin(service, 600_000)
+        key = service.api.key
         answer = service.api.call("POST", "/v1/media", None, TUS | {"upload-length": "600000"})
         assert answer.json["code"] == "QUOTA_EXHAUSTED"
         assert "MULTI_UPLOAD_MEDIA_QUOTA" in answer.json["remedy"]
         service.signal(15)
         service.ended()
     with Service(tmp_path, "--sandbox", "--min-free", "900TB") as service:
+        service.api.key = key
         answer = service.api.call("POST", "/v1/media", None, TUS | {"upload-length": "600000"})
         assert (answer.status, answer.json["code"]) == (503, "STORAGE_FULL")
         assert "MULTI_UPLOAD_MIN_FREE" in answer.json["remedy"]

@@ -34,15 +34,22 @@ def test_tuspy(service: Service, tmp_path: Path) -> None:
     client = TusClient(
         f"{service.api.url}/v1/media", headers={"Authorization": f"Bearer {service.api.key}"}
     )
-    first = client.uploader(
-        str(film), chunk_size=MIB, metadata={"filename": "film.mp4"}, upload_checksum=True
-    )
-    first.upload(stop_at=2 * MIB)
-    assert first.offset == 2 * MIB
+    with film.open("rb") as stream:
+        first = client.uploader(
+            file_stream=stream,
+            chunk_size=MIB,
+            metadata={"filename": "film.mp4"},
+            upload_checksum=True,
+        )
+        first.upload(stop_at=2 * MIB)
+        assert first.offset == 2 * MIB
     # Another process goes on with its address.
-    second = client.uploader(str(film), chunk_size=MIB, url=first.url, upload_checksum=True)
-    assert second.offset == 2 * MIB
-    second.upload()
+    with film.open("rb") as stream:
+        second = client.uploader(
+            file_stream=stream, chunk_size=MIB, url=first.url, upload_checksum=True
+        )
+        assert second.offset == 2 * MIB
+        second.upload()
     media = service.api.get(f"/v1/media/{first.url.rsplit('/', 1)[1]}")
     assert (media["status"], media["sha256"]) == ("ready", expected)
 

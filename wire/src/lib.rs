@@ -15,6 +15,7 @@ mod key;
 mod media;
 mod page;
 mod upload;
+mod webhook;
 
 pub use account::{Account, AccountStatus, ConnectRequest, ConnectSession};
 pub use board::{Board, CreateBoard, CreateSection, Section};
@@ -30,4 +31,7 @@ pub use upload::{
     BatchItem, BatchRequest, BatchResponse, BatchResult, CreateUpload, Late, Override, Resolution,
     ResolveRequest, Target, TargetStatus, UpdateUpload, Upload, UploadStatus, ValidatedTarget,
     Validation, Warning,
+};
+pub use webhook::{
+    CreateWebhook, UpdateWebhook, WEBHOOK_EVENTS, Webhook, WebhookDelivery, WebhookSecret,
 };

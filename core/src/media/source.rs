@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::Metadata;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
@@ -142,7 +142,8 @@ pub(super) struct Reader {
 enum Kind {
     File(Arc<PathBuf>, Box<Metadata>),
     Bytes(Bytes),
-    Stream(ByteStream, Bytes),
+    /// In a lock that nobody else has, so that it may be looked at from any thread.
+    Stream(Mutex<ByteStream>, Bytes),
 }
 
 /// A part of the upload that can be sent.
@@ -182,7 +183,7 @@ impl Reader {
             },
             MediaInput::Stream { stream, length } => Self {
                 length,
-                kind: Kind::Stream(stream, Bytes::new()),
+                kind: Kind::Stream(Mutex::new(stream.fuse().boxed()), Bytes::new()),
                 pointer: "/source",
             },
         };
@@ -240,10 +241,14 @@ impl Reader {
         let Kind::Stream(stream, ahead) = &mut self.kind else {
             return Ok(Bytes::new());
         };
-        let mut block = Vec::with_capacity(BLOCK as usize);
+        let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let most = BLOCK as usize;
+        let mut block = Vec::with_capacity(most + READ as usize);
         block.extend_from_slice(&std::mem::take(ahead));
-        while let Some(piece) = stream.next().await {
-            let mut piece = piece.map_err(|error| {
+        while block.len() <= most
+            && let Some(piece) = stream.next().await
+        {
+            let piece = piece.map_err(|error| {
                 Error::invalid(
                     self.pointer,
                     "unreadable",
@@ -251,16 +256,10 @@ impl Reader {
                 )
                 .with_source(error)
             })?;
-            let room = BLOCK as usize - block.len().min(BLOCK as usize);
-            let here = piece.split_to(room.min(piece.len()));
-            block.extend_from_slice(&here);
-            if !piece.is_empty() {
-                *ahead = piece;
-                break;
-            }
+            block.extend_from_slice(&piece);
         }
-        if block.len() > BLOCK as usize {
-            *ahead = Bytes::from(block.split_off(BLOCK as usize));
+        if block.len() > most {
+            *ahead = Bytes::from(block.split_off(most));
         }
         Ok(Bytes::from(block))
     }
@@ -399,9 +398,13 @@ mod tests {
                 .into_iter()
                 .map(|size| Ok(Bytes::from(vec![7; size])))
                 .collect();
-            let stream = stream::iter(pieces).boxed();
+            // A stream that must not be asked again after its end.
+            let stream = stream::unfold(pieces.into_iter(), async |mut pieces| {
+                let piece = pieces.next()?;
+                Some((piece, pieces))
+            });
             let mut reader = Reader::new(MediaInput::Stream {
-                stream,
+                stream: stream.boxed(),
                 length: None,
             })
             .await

@@ -4,7 +4,7 @@ use multi_upload_wire::{ErrorInfo, REGISTRY};
 use serde_json::{Value, json};
 use utoipa::{OpenApi, ToResponse};
 
-use super::{accounts, api_keys, callback, health, metrics, tus, uploads};
+use super::{accounts, api_keys, callback, health, metrics, tus, uploads, webhooks};
 
 /// An answer that is not a success.
 #[derive(ToResponse)]
@@ -33,6 +33,8 @@ pub(crate) struct Problem(ErrorInfo);
         accounts::create_section,
         tus::options, tus::create, tus::offset, tus::append, tus::remove, tus::get,
         api_keys::list, api_keys::create, api_keys::revoke,
+        webhooks::list, webhooks::create, webhooks::get, webhooks::update, webhooks::delete, webhooks::test,
+        webhooks::rotate, webhooks::deliveries, webhooks::redeliver,
         callback::callback, health::healthz, health::readyz, metrics::metrics
     ),
     components(schemas(ErrorInfo), responses(Problem)),
@@ -42,6 +44,7 @@ pub(crate) struct Problem(ErrorInfo);
         (name = "boards", description = "Pinterest boards and their sections."),
         (name = "media", description = "Files, uploaded by tus 1.0."),
         (name = "api keys", description = "Keys for callers of this API."),
+        (name = "webhooks", description = "Addresses that are told what happens, signed by Standard Webhooks."),
         (name = "service", description = "Health.")
     ),
     security(("api_key" = []))

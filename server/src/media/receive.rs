@@ -168,8 +168,9 @@ impl<'a> Receiver<'a> {
         let end = loop {
             let next = tokio::select! {
                 biased;
-                () = cut.cancelled() => break End::Cut,
+                // What has come is taken first: the line may be gone, its bytes are here.
                 next = tokio::time::timeout(SILENCE, body.next()) => next,
+                () = cut.cancelled() => break End::Cut,
             };
             let mut piece = match next {
                 Ok(Some(Ok(piece))) => piece,

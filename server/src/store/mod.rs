@@ -13,6 +13,7 @@ mod open;
 pub mod postgres;
 pub mod sqlite;
 mod uses;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub(crate) use open::{FILE, Opened, open, open_beside};
+
+pub use webhooks::{DeliveryRow, DeliveryState, LaneResult, NewMessage, WebhookRow, WebhookStore};
 
 pub use model::{
     AccountRow, ApiKeyRow, Attempt, AttemptChange, Begun, Census, ConnectRow, CreateOutcome,
@@ -50,7 +53,7 @@ pub type StoreResult<T> = Result<T, StoreError>;
 
 /// The store.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: WebhookStore {
     // ---- uploads
 
     /// Stores uploads with their targets and first events, each row for itself: in one transaction all rows that can be

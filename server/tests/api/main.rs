@@ -10,3 +10,4 @@ mod metrics;
 mod requests;
 mod support;
 mod uploads;
+mod webhooks;

@@ -17,6 +17,7 @@ mod rows;
 mod sqlite;
 mod turns;
 mod uploads;
+mod webhooks;
 
 /// One test for each rule and each store, on a fresh database.
 macro_rules! rules {
@@ -65,6 +66,9 @@ rules! {
     files: files_are_kept_for_their_owner, a_file_goes_on_only_from_where_it_is, a_key_begins_one_file,
         an_allowance_counts_shared_content_once, the_same_content_is_kept_once, unused_files_expire,
         a_file_stays_while_an_upload_needs_it;
+    webhooks: endpoints_are_kept_for_their_owner, a_change_is_queued_with_its_event_for_those_who_want_it,
+        several_changes_at_once_are_told_in_order, accounts_are_told_of, deliveries_of_a_subject_go_in_order, a_lane_has_one_holder,
+        what_was_delivered_is_forgotten_in_time, a_new_upload_of_each_kind_is_told_as_it_is;
 }
 
 /// What holds only where one process owns the database.

@@ -16,6 +16,7 @@ const SOURCES: &[&str] = &[
     "wire/src/key.rs",
     "wire/src/media.rs",
     "wire/src/upload.rs",
+    "wire/src/webhook.rs",
     "core/src/service.rs",
 ];
 
@@ -39,6 +40,9 @@ const RECORDS: &[(&str, &str)] = &[
     ("Media", "Media"),
     ("ApiKey", "ApiKey"),
     ("CreatedApiKey", "CreatedApiKey"),
+    ("Webhook", "Webhook"),
+    ("WebhookSecret", "WebhookSecret"),
+    ("WebhookDelivery", "WebhookDelivery"),
     ("Health", "Health"),
 ];
 

@@ -13,7 +13,8 @@ mod plan;
 pub(super) mod read;
 mod repeat;
 mod timing;
-mod view;
+
+use crate::view;
 
 pub(super) use repeat::{IDEMPOTENCY_REPLAYED, key_of};
 

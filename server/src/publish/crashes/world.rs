@@ -117,6 +117,8 @@ impl World {
             accounts,
             media,
             gate: crate::gate::Gate::new(true),
+            vault: self.vault.clone(),
+            mail: crate::webhooks::Mail::default(),
             platforms,
             clock: self.clock.clone(),
             wake,

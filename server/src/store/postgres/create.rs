@@ -10,7 +10,7 @@ use super::db::{Db, begin, execute, rows};
 use super::listen::Told;
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
-use super::{events, listen, media};
+use super::{events, listen, media, webhooks};
 use crate::store::{
     CreateOutcome, Idempotency, Millis, NewUpload, Phase, StoreError, StoreResult, TargetRow,
     UploadRow, uses,
@@ -224,6 +224,7 @@ async fn insert(tx: &Transaction<'_>, new: &[&NewUpload]) -> Res<(Vec<UploadRow>
     drop(named);
     events::insert(tx, &first_events).await?;
     pace::refresh(tx, &touched).await?;
+    webhooks::uploads_created(tx, &stored).await?;
     // Last, because it takes the places in the change feed. The references to these rows are checked at the commit.
     let last = insert_uploads(tx, &numbers, &stored).await?;
     let told = Told {

@@ -7,7 +7,7 @@ use super::db::{Db, begin, execute, row, rows};
 use super::listen::{self, Told};
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
-use super::{events, media, uploads};
+use super::{events, media, uploads, webhooks};
 use crate::store::{Phase, StoreError, UploadEdit, UploadRow, uses};
 
 pub(super) async fn edit(db: &Db, edit: &UploadEdit) -> Res<Option<(UploadRow, Told)>> {
@@ -107,6 +107,7 @@ pub(super) async fn edit(db: &Db, edit: &UploadEdit) -> Res<Option<(UploadRow, T
     .await?;
     events::insert(&tx, &[(n, &edit.event)]).await?;
     pace::refresh(&tx, &touched).await?;
+    webhooks::upload_edited(&tx, &new.owner, &new.id, edit.event.at).await?;
     let told = Told {
         change: Some(pace::renew(&tx, &[(n, edit.event.at)]).await?),
         wake: true,

@@ -10,6 +10,7 @@ use super::codec::{
 use super::events::{EventText, insert_event};
 use super::lanes::{self, Lane};
 use super::media;
+use super::webhooks;
 use super::writer::Tx;
 use crate::store::{
     CreateOutcome, Idempotency, Millis, NewUpload, Owner, Phase, StoreError, StoreResult,
@@ -155,6 +156,11 @@ fn create_one(tx: &Tx<'_>, new: Ready) -> StoreResult<CreateOutcome> {
         insert_event(tx, n, event)?;
     }
     media::set_uses(tx.conn, &row.owner, &row.id, &uses::named(&content))?;
+    let status = Renewed {
+        before: None,
+        after: row.status,
+    };
+    webhooks::upload_changed(tx, &row.owner, &row.id, status, None, row.created_at)?;
     Ok(CreateOutcome::Stored(Box::new(row)))
 }
 
@@ -449,8 +455,9 @@ pub(super) fn edit(tx: &Tx<'_>, edit: &UploadEdit) -> StoreResult<Option<UploadR
             row.timezone,
             row.external_id,
         ])?;
-    renew(tx, n, edit.event.at)?;
+    let status = renew(tx, n, edit.event.at)?;
     insert_event(tx, n, &EventText::new(edit.event.clone())?)?;
+    webhooks::upload_changed(tx, &row.owner, &row.id, status, None, edit.event.at)?;
     get(tx.conn, &row.owner, &row.id)
 }
 
@@ -458,8 +465,20 @@ const fn is_editable(phase: Phase) -> bool {
     matches!(phase, Phase::Draft | Phase::Scheduled | Phase::Waiting)
 }
 
+/// The status of an upload before and after a change.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Renewed {
+    /// `None` for a new one.
+    pub(super) before: Option<UploadStatus>,
+    pub(super) after: UploadStatus,
+}
+
 /// Status, version and place in the change feed, after anything about the upload changed.
-pub(super) fn renew(tx: &Tx<'_>, n: i64, at: Millis) -> StoreResult<()> {
+pub(super) fn renew(tx: &Tx<'_>, n: i64, at: Millis) -> StoreResult<Renewed> {
+    let before: String = tx
+        .conn
+        .prepare_cached("SELECT status FROM uploads WHERE n = ?1")?
+        .query_row([n], |row| row.get(0))?;
     let mut statement = tx
         .conn
         .prepare_cached("SELECT phase FROM targets WHERE n BETWEEN ?1 AND ?2")?;
@@ -468,17 +487,21 @@ pub(super) fn renew(tx: &Tx<'_>, n: i64, at: Millis) -> StoreResult<()> {
     while let Some(row) = rows.next()? {
         states.push(phase_from_db(row.get(0)?)?.status());
     }
+    let after = UploadStatus::of_targets(states);
     tx.conn
         .prepare_cached(
             "UPDATE uploads SET status = ?2, version = version + 1, updated_at = ?3, change_seq = ?4 WHERE n = ?1",
         )?
         .execute(params![
             n,
-            UploadStatus::of_targets(states).as_str(),
+            after.as_str(),
             at,
             tx.next_change(),
         ])?;
-    Ok(())
+    Ok(Renewed {
+        before: UploadStatus::from_name(&before),
+        after,
+    })
 }
 
 #[cfg(test)]
