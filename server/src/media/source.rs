@@ -88,7 +88,8 @@ impl MediaSource for OwnFiles {
         }
         let shelf = &self.library.0.shelf;
         if file.facts.index_first == Some(false)
-            && let Some(plan) = recognise::index_first(shelf.clone(), name.clone(), row.length).await
+            && let Some(plan) =
+                recognise::index_first(shelf.clone(), name.clone(), row.length).await
         {
             return Ok(planned(shelf.clone(), name, plan));
         }
@@ -119,7 +120,10 @@ impl MediaSource for OwnFiles {
 
 /// The image as a network takes it, or why it cannot be made so.
 async fn fitted(content: Bytes, fit: Fit) -> Result<ReadyImage, String> {
-    let _turn = CONVERSIONS.acquire().await.map_err(|gone| gone.to_string())?;
+    let _turn = CONVERSIONS
+        .acquire()
+        .await
+        .map_err(|gone| gone.to_string())?;
     let work = move || {
         let wants = Wants {
             content_types: &["image/jpeg", "image/png"],
