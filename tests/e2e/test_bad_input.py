@@ -177,7 +177,9 @@ def test_two_kinds_of_media_or_none(service: Service) -> None:
     video = {"image_url": None, "video_url": "https://yourcdn.example/demo.mp4"}
     answer = create(service, **video, dry_run=True)
     assert (answer.status, answer.json["valid"]) == (200, True)
-    cover = create(service, **video, cover_image_url="https://a.example/1.jpg", cover_media_id="md_1")
+    cover = create(
+        service, **video, cover_image_url="https://a.example/1.jpg", cover_media_id="md_1"
+    )
     refused(cover, "/cover_media_id")
     refused(create(service, cover_image_key_frame_time=1), "/cover_image_key_frame_time")
 
