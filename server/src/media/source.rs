@@ -78,26 +78,24 @@ impl MediaSource for OwnFiles {
     }
 
     async fn video(&self, file: &StoredFile) -> Result<Pieces, PlatformError> {
-        let (row, name) = self
-            .library
-            .complete_file(&self.owner, &file.media_id)
-            .await
-            .map_err(|info| unreadable(file, &as_io(&info)))?;
-        if row.length != file.bytes {
+        if file.facts.index_first == Some(false) {
+            let found = self
+                .library
+                .complete_file(&self.owner, &file.media_id)
+                .await;
+            let (row, name) = found.map_err(|info| unreadable(file, &as_io(&info)))?;
+            let shelf = &self.library.0.shelf;
+            let plan = recognise::index_first(shelf.clone(), name.clone(), row.length).await;
+            if let Some(plan) = plan {
+                return Ok(planned(shelf.clone(), name, plan));
+            }
+        }
+        let opened = self.library.stream(&self.owner, &file.media_id, 0).await;
+        let (length, stream) = opened.map_err(|info| unreadable(file, &as_io(&info)))?;
+        if length != file.bytes {
             return Err(unreadable(file, &io::ErrorKind::UnexpectedEof.into()));
         }
-        let shelf = &self.library.0.shelf;
-        if file.facts.index_first == Some(false)
-            && let Some(plan) =
-                recognise::index_first(shelf.clone(), name.clone(), row.length).await
-        {
-            return Ok(planned(shelf.clone(), name, plan));
-        }
-        let stream = shelf.stream(&name, 0).await;
-        Ok(Pieces {
-            length: row.length,
-            stream: stream.map_err(|error| unreadable(file, &error))?,
-        })
+        Ok(Pieces { length, stream })
     }
 
     async fn fetch(&self, url: &str) -> Result<StoredFile, PlatformError> {
