@@ -518,7 +518,7 @@ class MediaFiles(_Namespace):
         timeout: float | None = None,
         max_attempts: int | None = None,
     ) -> Media:
-        """Uploads an image (JPEG, PNG, WebP, at most 20 MB) or a video (MP4, MOV, at most 2 GB).
+        """Stores an image (JPEG, PNG, WebP, at most 20 MB) or a video (MP4, MOV, at most 2 GB).
 
         source: a path, the bytes themselves, a file opened for reading bytes, or an iterable of
         bytes. Memory stays the same whatever the size: a few megabytes.
