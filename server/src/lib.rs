@@ -17,6 +17,7 @@ mod media;
 mod metrics;
 mod offline;
 mod publish;
+mod safety;
 mod shared_time;
 mod state;
 pub mod store;
