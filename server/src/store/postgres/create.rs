@@ -7,10 +7,12 @@ use multi_upload_wire::UploadStatus;
 
 use super::codec::{POSITIONS, from_db, json, json_opt, phase_to_db, to_db};
 use super::db::{Db, begin, execute, rows};
+use super::events::Entry;
 use super::listen::Told;
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
 use super::{events, listen, media, webhooks};
+use crate::audit::Actor;
 use crate::store::{
     CreateOutcome, Idempotency, Millis, NewUpload, Phase, StoreError, StoreResult, TargetRow,
     UploadRow, uses,
@@ -35,12 +37,14 @@ pub(super) fn check(uploads: &[NewUpload]) -> StoreResult<()> {
 /// One transaction for all of them, in their order.
 pub(super) async fn create(
     db: &Db,
-    uploads: &[&NewUpload],
+    items: &[&(Actor, NewUpload)],
 ) -> Res<(Vec<CreateOutcome>, Option<Told>)> {
+    let uploads: Vec<_> = items.iter().map(|(_, new)| new).collect();
+    let uploads = uploads.as_slice();
     let mut client = db.client().await?;
     let tx = begin(&mut client).await?;
     let mut outcomes = use_keys(&tx, uploads).await?;
-    let new: Vec<_> = uploads
+    let new: Vec<_> = items
         .iter()
         .zip(&outcomes)
         .filter(|(_, outcome)| outcome.is_none())
@@ -174,12 +178,16 @@ async fn use_keys(tx: &Transaction<'_>, uploads: &[&NewUpload]) -> Res<Vec<Optio
     Ok(outcomes)
 }
 
-async fn insert(tx: &Transaction<'_>, new: &[&NewUpload]) -> Res<(Vec<UploadRow>, Told)> {
+async fn insert(
+    tx: &Transaction<'_>,
+    items: &[&(Actor, NewUpload)],
+) -> Res<(Vec<UploadRow>, Told)> {
+    let new: Vec<_> = items.iter().map(|(_, new)| new).collect();
     let mut accounts = BTreeSet::new();
     let mut locks = BTreeSet::new();
     let mut touched = Touched::default();
     let mut wake = false;
-    for new in new {
+    for new in &new {
         for target in &new.row.targets {
             let account = Account {
                 mode: new.row.owner.mode.as_str().to_owned(),
@@ -211,8 +219,16 @@ async fn insert(tx: &Transaction<'_>, new: &[&NewUpload]) -> Res<(Vec<UploadRow>
     }
     let first_events: Vec<_> = numbers
         .iter()
-        .zip(new)
-        .flat_map(|(n, new)| new.events.iter().map(|event| (*n, event)))
+        .zip(items)
+        .flat_map(|(n, (by, new))| {
+            new.events.iter().map(|event| Entry {
+                upload: *n,
+                upload_id: &new.row.id,
+                owner: &new.row.owner,
+                event,
+                by,
+            })
+        })
         .collect();
     insert_targets(tx, &numbers, &stored).await?;
     let mut named = Vec::new();

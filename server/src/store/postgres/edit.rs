@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use super::codec::{POSITIONS, json, json_opt, phase_to_db, to_db};
 use super::db::{Db, begin, execute, row, rows};
+use super::events::Entry;
 use super::listen::{self, Told};
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
 use super::{events, media, uploads, webhooks};
+use crate::audit;
 use crate::store::{Phase, StoreError, UploadEdit, UploadRow, uses};
 
 pub(super) async fn edit(db: &Db, edit: &UploadEdit) -> Res<Option<(UploadRow, Told)>> {
@@ -105,7 +107,14 @@ pub(super) async fn edit(db: &Db, edit: &UploadEdit) -> Res<Option<(UploadRow, T
         ],
     )
     .await?;
-    events::insert(&tx, &[(n, &edit.event)]).await?;
+    let entry = Entry {
+        upload: n,
+        upload_id: &new.id,
+        owner: &new.owner,
+        event: &edit.event,
+        by: &audit::current(),
+    };
+    events::insert(&tx, &[entry]).await?;
     pace::refresh(&tx, &touched).await?;
     webhooks::upload_edited(&tx, &new.owner, &new.id, edit.event.at).await?;
     let told = Told {
