@@ -11,8 +11,10 @@ import type {
   ConnectSession,
   CreateUpload,
   CreateUploadRow,
+  CreateWithFiles,
   CreatedApiKey,
   Health,
+  LocalFile,
   Media,
   Section,
   Upload,
@@ -133,11 +135,16 @@ class Namespace {
   }
 }
 
+const fileArg = (file?: LocalFile): string | { bytesBase64: string } | undefined =>
+  file instanceof Uint8Array ? { bytesBase64: Buffer.from(file).toString("base64") } : file;
+
 /** Uploads: what is to be published, and what became of it. */
 export class Uploads extends Namespace {
-  /** Stores an upload, to be published at its time. */
-  create(upload: CreateUpload, options?: CallOptions): Promise<Upload> {
-    return call(this.native, "uploads.create", upload, options);
+  /** Stores an upload, to be published at its time; files of this machine are uploaded first. */
+  create(upload: CreateWithFiles, options?: ProgressOptions): Promise<Upload> {
+    const { image, video, images, cover } = upload;
+    const args = { ...upload, image: fileArg(image), video: fileArg(video), images: images?.map(fileArg), cover: fileArg(cover) };
+    return call(this.native, "uploads.create", args, options);
   }
 
   /** Stores many, 100 in a request; one result or error for each row, in order. */

@@ -58,6 +58,19 @@ export interface CreateUpload extends ContentFields {
   pinterest?: Record<string, unknown>;
 }
 
+/** A file of this machine: its path, or its content. */
+export type LocalFile = string | Uint8Array;
+
+/** What `create` takes besides: files of this machine, uploaded first. Paths are read as they are sent, whatever their size. */
+export interface CreateWithFiles extends CreateUpload {
+  image?: LocalFile;
+  video?: LocalFile;
+  /** The images of a carousel, 2 to 5 on Pinterest. */
+  images?: LocalFile[];
+  /** A video's cover. */
+  cover?: LocalFile;
+}
+
 /** A row of `createMany`. */
 export interface CreateUploadRow extends CreateUpload {
   /** Makes the row safe to send again, by another process too. */

@@ -265,8 +265,13 @@ pub(crate) struct Boards {
 
 #[derive(Debug, Group)]
 pub(crate) struct Pin {
-    /// Image or video file, or the public address of an image
-    pub(crate) media: String,
+    /// Image or video file, or the public address of one; several images make a carousel
+    #[arg(required = true, num_args = 1.., value_name = "MEDIA")]
+    pub(crate) media: Vec<String>,
+
+    /// Cover of a video: a file, a public address, or a time in seconds [default: its first frame]
+    #[arg(long, value_name = "COVER")]
+    pub(crate) cover: Option<String>,
 
     /// Account, such as pinterest:549755885175; may be left out where there is only one
     #[arg(long)]

@@ -10,6 +10,7 @@ use crate::args::{Args, nearest, unknown_operation};
 use crate::batch;
 use crate::boards::{self, BoardFilter};
 use crate::client::Client;
+use crate::compose::{self, LocalMedia};
 use crate::error::Error;
 use crate::keys;
 use crate::media::{self, MediaInput};
@@ -102,6 +103,7 @@ enum Route {
     /// A list; `call` collects it.
     List(Path),
     /// Several requests.
+    CreateWith(Box<LocalMedia>, Object),
     CreateMany(Vec<Object>, u32),
     Wait(String),
     WaitMany(Vec<String>),
@@ -131,6 +133,9 @@ impl Client {
             Route::List(path) => {
                 let items = self.items::<Value>(Ok(path), options).collect().await?;
                 one("items", items)
+            }
+            Route::CreateWith(files, body) => {
+                compose::create_with(self, body, *files, &options).await?
             }
             Route::CreateMany(rows, size) => {
                 let results = batch::create_many::<_, Object>(self, rows, size, &options).await?;
@@ -189,7 +194,14 @@ fn one<T: Into<Value>>(name: &str, items: Vec<T>) -> Object {
 fn route(name: &'static str, args: Value) -> Result<Route, Error> {
     let mut args = Args::new(name, args)?;
     let route = match name {
-        "uploads.create" => return Ok(Route::Fetch(uploads::create(&args.rest())?)),
+        "uploads.create" => {
+            let files = LocalMedia::take(&mut args)?;
+            return Ok(if files.is_empty() {
+                Route::Fetch(uploads::create(&args.rest())?)
+            } else {
+                Route::CreateWith(Box::new(files), args.rest())
+            });
+        }
         "uploads.validate" => return Ok(Route::Fetch(uploads::validate(&args.rest())?)),
         "uploads.update" => {
             let id = args.required("id")?;

@@ -173,9 +173,15 @@ def test_two_kinds_of_media_or_none(service: Service) -> None:
     assert info["errors"][0]["pointer"] == "/media_id"
     assert "exactly one" in info["errors"][0]["detail"]
     assert "exactly one" in refused(create(service, image_url=None), "/image_url")
-    # The product page's own example has a video: it is refused in words, not half taken.
-    video = create(service, image_url=None, video_url="https://yourcdn.example/demo.mp4")
-    assert "not supported by this version" in refused(video, "/video_url")
+    # The product page's own example has a video.
+    video = {"image_url": None, "video_url": "https://yourcdn.example/demo.mp4"}
+    answer = create(service, **video, dry_run=True)
+    assert (answer.status, answer.json["valid"]) == (200, True)
+    cover = create(
+        service, **video, cover_image_url="https://a.example/1.jpg", cover_media_id="md_1"
+    )
+    refused(cover, "/cover_media_id")
+    refused(create(service, cover_image_key_frame_time=1), "/cover_image_key_frame_time")
 
 
 def test_what_is_no_media_address(service: Service) -> None:

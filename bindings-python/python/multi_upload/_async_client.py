@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ._base import BaseClient, AsyncDoor, given, id_of, items, rows_of, source_of
+from ._base import BaseClient, AsyncDoor, file_of, given, id_of, items, rows_of, source_of
 from ._models import (
     Account,
     ApiKey,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from . import _native
-    from ._base import File, OnAttempt, OpenBrowser, Progress
+    from ._base import CreateFields, File, OnAttempt, OpenBrowser, Progress
     from ._models import (
         AccountLike,
         BoardLike,
@@ -95,7 +95,7 @@ class AsyncUploads(_AsyncNamespace):
         idempotency_key: str | None = None,
         timeout: float | None = None,
         max_attempts: int | None = None,
-        **fields: Unpack[UploadFields],
+        **fields: Unpack[CreateFields],
     ) -> Validation: ...
 
     @overload
@@ -107,13 +107,17 @@ class AsyncUploads(_AsyncNamespace):
         idempotency_key: str | None = None,
         timeout: float | None = None,
         max_attempts: int | None = None,
-        **fields: Unpack[UploadFields],
+        **fields: Unpack[CreateFields],
     ) -> Upload: ...
 
     async def create(
         self,
         *,
         accounts: Sequence[AccountLike],
+        image: File | None = None,
+        video: File | None = None,
+        images: Sequence[File] | None = None,
+        cover: File | None = None,
         image_url: str | None = None,
         image_urls: Sequence[str] | None = None,
         video_url: str | None = None,
@@ -147,7 +151,10 @@ class AsyncUploads(_AsyncNamespace):
         """Schedules one upload, or publishes it at once.
 
         accounts: 1 to 25, each an ``Account`` or its id.
-        image_url, image_urls, video_url, media_id, media_ids: exactly one of them.
+        image, video, images (2 to 5 on Pinterest): files of this machine, uploaded first; paths,
+            bytes or open files. Paths are read as they are sent, whatever their size.
+        cover: a file for a video's cover.
+        image_url, image_urls, video_url, media_id, media_ids: in their place, exactly one.
         caption: the text wherever ``title`` (100 characters on Pinterest) and ``description``
             (800) are absent.
         board_id: required on Pinterest; a ``Board`` or its id.
@@ -164,6 +171,8 @@ class AsyncUploads(_AsyncNamespace):
         max_attempts: how often it is sent at most.
         """
         args = {name: value for name, value in locals().items() if name not in _NOT_SENT}
+        args.update(image=file_of(image), video=file_of(video), cover=file_of(cover))
+        args["images"] = images and [file_of(each) for each in images]
         make: Callable[[Any], Upload | Validation] = Validation if dry_run else Upload
         return await self._door.call(
             "uploads.create", given(**args), make, timeout, max_attempts, idempotency_key

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from binascii import b2a_base64
 from os import PathLike
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
     from typing import Any, BinaryIO, TypeAlias, TypeVar
 
     from typing_extensions import Self
 
     from . import _native
-    from ._models import PathLike_, UploadLike
+    from ._models import PathLike_, UploadFields, UploadLike
 
     T = TypeVar("T")
     Progress: TypeAlias = Callable[[int, int], object]
     OnAttempt: TypeAlias = Callable[[int, int, "str | None"], object]
     File: TypeAlias = "PathLike_ | bytes | bytearray | memoryview | BinaryIO | Iterable[bytes]"
     OpenBrowser: TypeAlias = "bool | Callable[[str], object]"
+
+    class CreateFields(UploadFields, total=False):
+        """What ``uploads.create`` takes besides: files of this machine."""
+
+        image: File | None
+        video: File | None
+        images: Sequence[File] | None
+        cover: File | None
 
 
 def load() -> Any:
@@ -51,6 +60,16 @@ def source_of(source: File) -> dict[str, Any]:
     if isinstance(source, (str, PathLike)):
         return {"path": source}
     return {"source": source}
+
+
+def file_of(source: File | None) -> Any:
+    """A file among other arguments: the core opens paths, anything else goes along in memory."""
+    read = getattr(source, "read", None)
+    if read is not None:
+        source = read()
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return {"bytes_base64": b2a_base64(source, newline=False).decode()}
+    return source
 
 
 def rows_of(rows: Iterable[Any]) -> list[dict[str, Any]]:

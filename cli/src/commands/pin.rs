@@ -36,10 +36,35 @@ pub(super) async fn run(args: args::Pin, output: Output) -> Result<i32, ErrorInf
         dry_run: args.dry_run.then_some(true),
         ..CreateUpload::default()
     };
-    if is_address(&args.media) {
-        upload.image_url = Some(args.media);
-    } else {
-        upload.media_id = Some(send(&service, &args.media, output).await?.id);
+    match media(args.media)? {
+        Given::Addresses(mut urls) if urls.len() == 1 => {
+            let url = urls.pop();
+            if url.as_deref().is_some_and(is_video) {
+                upload.video_url = url;
+            } else {
+                upload.image_url = url;
+            }
+        }
+        Given::Addresses(urls) => upload.image_urls = Some(urls),
+        Given::Files(files) => {
+            let mut ids = Vec::with_capacity(files.len());
+            for file in &files {
+                ids.push(send(&service, file, output).await?.id);
+            }
+            if ids.len() == 1 {
+                upload.media_id = ids.pop();
+            } else {
+                upload.media_ids = Some(ids);
+            }
+        }
+    }
+    match args.cover {
+        None => {}
+        Some(cover) if is_address(&cover) => upload.cover_image_url = Some(cover),
+        Some(cover) => match cover.parse() {
+            Ok(seconds) => upload.cover_image_key_frame_time = Some(seconds),
+            Err(_) => upload.cover_media_id = Some(send(&service, &cover, output).await?.id),
+        },
     }
     let request = json!(upload);
     if args.dry_run {
@@ -63,6 +88,37 @@ pub(super) async fn run(args: args::Pin, output: Output) -> Result<i32, ErrorInf
     Ok(i32::from(
         args.wait && upload.status != UploadStatus::Published,
     ))
+}
+
+/// What is to be pinned: all of one kind.
+#[derive(Debug, PartialEq, Eq)]
+enum Given {
+    Addresses(Vec<String>),
+    Files(Vec<String>),
+}
+
+fn media(media: Vec<String>) -> Result<Given, ErrorInfo> {
+    let addresses = media.iter().filter(|each| is_address(each)).count();
+    if addresses == media.len() {
+        Ok(Given::Addresses(media))
+    } else if addresses == 0 {
+        Ok(Given::Files(media))
+    } else {
+        Err(ErrorInfo::new(
+            ErrorCode::ValidationFailed,
+            "files and addresses are mixed; Pinterest takes all images of a carousel of one kind",
+        )
+        .with_remedy("Give files only, or addresses only."))
+    }
+}
+
+/// By the end of its path: the content is looked at by the service.
+fn is_video(address: &str) -> bool {
+    let path = address.split(['?', '#']).next().unwrap_or_default();
+    let path = path.to_ascii_lowercase();
+    [".mp4", ".m4v", ".mov"]
+        .iter()
+        .any(|end| path.ends_with(end))
 }
 
 fn is_address(media: &str) -> bool {
@@ -210,5 +266,16 @@ mod tests {
     fn files_and_addresses_are_told_apart() {
         assert!(is_address("HTTPS://a.example/x.png"));
         assert!(!is_address("http.png"));
+        let given = |media: &[&str]| super::media(media.iter().map(ToString::to_string).collect());
+        let (url, file) = ("https://a.example/1.png", "1.png");
+        assert!(matches!(given(&[url, url]), Ok(Given::Addresses(all)) if all.len() == 2));
+        assert!(matches!(given(&[file]), Ok(Given::Files(_))));
+        assert!(given(&[file, url]).is_err());
+    }
+
+    #[test]
+    fn a_video_is_known_by_the_end_of_its_address() {
+        assert!(is_video("https://a.example/clip.MP4?size=1"));
+        assert!(!is_video("https://a.example/mp4.png"));
     }
 }

@@ -44,7 +44,7 @@ impl Default for PinterestSettings {
             authorize_url: "https://www.pinterest.com/oauth/".to_owned(),
             tier: Some(Tier::Standard),
             max_video_seconds: 900,
-            convert_images: false,
+            convert_images: true,
         }
     }
 }
@@ -190,6 +190,7 @@ mod tests {
             PinterestSettings::from_lookup(|name| (name == API_URL).then(|| "  ".to_owned()));
         assert_eq!(settings, PinterestSettings::default());
         assert_eq!(settings.max_video_seconds, 900);
+        assert!(settings.convert_images);
         assert!(settings.addresses().is_ok());
     }
 

@@ -285,7 +285,6 @@ impl Library {
     ///
     /// # Errors
     /// Those of [`Library::begin`] and `MEDIA_TYPE_UNSUPPORTED`; `MEDIA_FETCH_FAILED` when the stream breaks off. Nothing is kept then.
-    #[allow(dead_code, reason = "used by fetched addresses")]
     pub(crate) async fn ingest<S, E>(
         &self,
         owner: &Owner,

@@ -3,7 +3,7 @@
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
 use bytes::Bytes;
-use multi_upload_media::{Fault, FaultKind, probe};
+use multi_upload_media::{Fault, FaultKind, Plan, faststart, probe};
 use multi_upload_wire::{ErrorCode, ErrorInfo, MediaFacts};
 use tokio::runtime::Handle;
 
@@ -35,19 +35,27 @@ pub(super) fn is_image(first: &[u8]) -> bool {
 /// # Errors
 /// `MEDIA_TYPE_UNSUPPORTED` and `MEDIA_TOO_LARGE` for what is not taken; `STORAGE_FAILED` if it cannot be read.
 pub(super) async fn facts(shelf: Shelf, name: String, size: u64) -> Result<MediaFacts, ErrorInfo> {
-    let mut reader = Reader {
-        shelf,
-        name,
-        size,
-        at: 0,
-        window: Bytes::new(),
-        window_at: 0,
-        runtime: Handle::current(),
-    };
+    let mut reader = Reader::new(shelf, name, size);
     let probed = blocking(move || Ok(probe(&mut reader, size))).await;
     probed
         .map_err(|error| failed(&error))?
         .map_err(|fault| refusal(&fault))
+}
+
+/// How a video is sent with its index first; none where that cannot be done.
+pub(super) async fn index_first(shelf: Shelf, name: String, size: u64) -> Option<Plan> {
+    let mut reader = Reader::new(shelf, name, size);
+    match blocking(move || Ok(faststart(&mut reader, size))).await {
+        Ok(Ok(plan)) => Some(plan),
+        Ok(Err(fault)) => {
+            tracing::debug!(%fault, "a video is sent as it is");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the index of a video could not be read");
+            None
+        }
+    }
 }
 
 fn refusal(fault: &Fault) -> ErrorInfo {
@@ -68,6 +76,20 @@ struct Reader {
     window: Bytes,
     window_at: u64,
     runtime: Handle,
+}
+
+impl Reader {
+    fn new(shelf: Shelf, name: String, size: u64) -> Self {
+        Self {
+            shelf,
+            name,
+            size,
+            at: 0,
+            window: Bytes::new(),
+            window_at: 0,
+            runtime: Handle::current(),
+        }
+    }
 }
 
 impl Read for Reader {

@@ -3,13 +3,22 @@
 use std::io;
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, future, stream};
+use multi_upload_media::{Piece, Plan, Wants, convert};
 use multi_upload_platforms::{
     FailureClass, Fit, MediaSource, Pieces, PlatformError, ReadyImage, StoredFile,
 };
-use multi_upload_wire::{ErrorCode, ErrorInfo};
+use multi_upload_wire::{ErrorCode, ErrorInfo, Retry};
+use tokio::sync::Semaphore;
 
-use super::Library;
+use super::shelf::{Shelf, Stream};
+use super::{Library, MAX_BYTES, recognise};
+use crate::gate::{FetchLimits, Gate};
 use crate::store::{MediaRow, Owner};
+
+/// One image at a time is converted: each may take 400 MB for a moment.
+static CONVERSIONS: Semaphore = Semaphore::const_new(1);
 
 /// A complete file as a platform takes it; none if it is not complete.
 pub(crate) fn stored_file(row: &MediaRow) -> Option<StoredFile> {
@@ -28,14 +37,16 @@ pub(crate) fn stored_file(row: &MediaRow) -> Option<StoredFile> {
 pub(crate) struct OwnFiles {
     library: Library,
     owner: Owner,
+    gate: Gate,
 }
 
 impl Library {
     /// The owner's files, as a platform reads them.
-    pub(crate) fn source(&self, owner: &Owner) -> OwnFiles {
+    pub(crate) fn source(&self, owner: &Owner, gate: &Gate) -> OwnFiles {
         OwnFiles {
             library: self.clone(),
             owner: owner.clone(),
+            gate: gate.clone(),
         }
     }
 }
@@ -55,16 +66,30 @@ impl MediaSource for OwnFiles {
         if content.len() as u64 != file.bytes {
             return Err(unreadable(file, &io::ErrorKind::UnexpectedEof.into()));
         }
-        if fit.is_some() {
-            return Err(cannot(file, "this version does not convert images"));
-        }
-        Ok(ReadyImage {
-            content_type: file.facts.content_type.clone(),
-            content,
-        })
+        let Some(fit) = fit else {
+            return Ok(ReadyImage {
+                content_type: file.facts.content_type.clone(),
+                content,
+            });
+        };
+        fitted(content, *fit)
+            .await
+            .map_err(|why| cannot(file, &why))
     }
 
     async fn video(&self, file: &StoredFile) -> Result<Pieces, PlatformError> {
+        if file.facts.index_first == Some(false) {
+            let found = self
+                .library
+                .complete_file(&self.owner, &file.media_id)
+                .await;
+            let (row, name) = found.map_err(|info| unreadable(file, &as_io(&info)))?;
+            let shelf = &self.library.0.shelf;
+            let plan = recognise::index_first(shelf.clone(), name.clone(), row.length).await;
+            if let Some(plan) = plan {
+                return Ok(planned(shelf.clone(), name, plan));
+            }
+        }
         let opened = self.library.stream(&self.owner, &file.media_id, 0).await;
         let (length, stream) = opened.map_err(|info| unreadable(file, &as_io(&info)))?;
         if length != file.bytes {
@@ -74,15 +99,86 @@ impl MediaSource for OwnFiles {
     }
 
     async fn fetch(&self, url: &str) -> Result<StoredFile, PlatformError> {
-        let _ = url;
-        Err(PlatformError::new(
-            FailureClass::Rejected,
-            ErrorInfo::new(
-                ErrorCode::UrlNotAllowed,
-                "this version fetches no addresses",
-            ),
-        ))
+        let url = self.gate.parse(url).map_err(not_fetched)?;
+        let limits = FetchLimits::up_to(MAX_BYTES);
+        let fetched = self.gate.get(&url, limits).await.map_err(not_fetched)?;
+        let row = self
+            .library
+            .ingest(&self.owner, fetched.body, fetched.length)
+            .await
+            .map_err(not_fetched)?;
+        stored_file(&row).ok_or_else(|| {
+            not_fetched(ErrorInfo::new(
+                ErrorCode::MediaFetchFailed,
+                "what was fetched is not complete",
+            ))
+        })
     }
+}
+
+/// The image as a network takes it, or why it cannot be made so.
+async fn fitted(content: Bytes, fit: Fit) -> Result<ReadyImage, String> {
+    let _turn = CONVERSIONS
+        .acquire()
+        .await
+        .map_err(|gone| gone.to_string())?;
+    let work = move || {
+        let wants = Wants {
+            content_types: &["image/jpeg", "image/png"],
+            max_bytes: fit.bytes,
+            max_pixels: None,
+            max_side: Some(fit.side),
+        };
+        convert(&content, &wants)
+            .map(|image| ReadyImage {
+                content_type: image.content_type.to_owned(),
+                content: image.bytes.into_owned().into(),
+            })
+            .map_err(|fault| fault.to_string())
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|gone| Err(gone.to_string()))
+}
+
+/// The parts of a video one after the other; each is opened when its turn comes.
+fn planned(shelf: Shelf, name: String, plan: Plan) -> Pieces {
+    let length = plan.len;
+    let stream = stream::iter(plan.pieces)
+        .then(move |piece| part(shelf.clone(), name.clone(), piece))
+        .flatten()
+        .boxed();
+    Pieces { length, stream }
+}
+
+async fn part(shelf: Shelf, name: String, piece: Piece) -> Stream {
+    let (from, to) = match piece {
+        Piece::Bytes(bytes) => return stream::iter([Ok(Bytes::from(bytes))]).boxed(),
+        Piece::Range(from, to) => (from, to),
+    };
+    match shelf.stream(&name, from).await {
+        Err(error) => stream::iter([Err(error)]).boxed(),
+        Ok(stream) => stream
+            .scan(to - from, |left, piece| {
+                let piece = piece.map(|mut piece| {
+                    piece.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+                    *left -= piece.len() as u64;
+                    piece
+                });
+                let is_over = matches!(&piece, Ok(piece) if piece.is_empty());
+                future::ready((!is_over).then_some(piece))
+            })
+            .boxed(),
+    }
+}
+
+/// Whether another try may help is in the error itself.
+fn not_fetched(info: ErrorInfo) -> PlatformError {
+    let class = match info.retry {
+        Retry::Yes => FailureClass::Unavailable,
+        _ => FailureClass::Rejected,
+    };
+    PlatformError::new(class, info)
 }
 
 fn cannot(file: &StoredFile, why: &str) -> PlatformError {

@@ -156,7 +156,7 @@ impl Worker<'_> {
             .token(&target.owner, &target.account_id)
             .await?;
         let workshop = Workshop {
-            media: &self.app.media.source(&target.owner),
+            media: &self.app.media.source(&target.owner, &self.app.gate),
             steps,
             state: target.prepared.as_ref(),
         };

@@ -259,7 +259,7 @@ async fn media_that_is_missing_or_too_much() {
         &with(
             &without(&good, "image_url"),
             "video_url",
-            json!("https://example.com/a.mp4"),
+            json!("ftp://example.com/a.mp4"),
         ),
         "cover_image_key_frame_time",
         json!(0),

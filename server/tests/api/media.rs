@@ -181,7 +181,7 @@ async fn what_is_no_image_is_not_kept() {
 }
 
 #[tokio::test]
-async fn webp_is_kept_and_refused_for_pinterest() {
+async fn webp_is_kept_and_taken_for_pinterest_since_it_is_converted() {
     let service = Service::start().await;
     let account = service.connect().await;
     let board = service.board(&account).await;
@@ -191,21 +191,20 @@ async fn webp_is_kept_and_refused_for_pinterest() {
         .get(made.headers["location"].to_str().unwrap())
         .await;
     assert_eq!(media.json["content_type"], "image/webp");
-    assert_eq!(
-        media.json["refusals"]["pinterest"][0]["code"],
-        "unsupported"
-    );
-    let body = json!({"accounts": [account], "media_id": media.json["id"], "board_id": board});
+    assert_eq!(media.json["refusals"], json!({}));
+    let body = json!({
+        "accounts": [account], "media_id": media.json["id"], "board_id": board, "scheduled_at": "2099-01-01T00:00:00Z"
+    });
     let reply = service.post("/v1/upload", &body).await;
-    assert_problem(&reply, 415, "MEDIA_TYPE_UNSUPPORTED");
-    assert_eq!(faults(&reply), pairs(&[("/media_id", "unsupported")]));
-    assert!(
-        reply.json["detail"]
-            .as_str()
-            .unwrap()
-            .contains("image/jpeg")
+    assert_eq!(reply.status, 202, "{}", reply.text);
+    let mut cover = body.clone();
+    cover["cover_image_key_frame_time"] = json!(1);
+    let reply = service.post("/v1/upload", &cover).await;
+    assert_eq!(
+        faults(&reply),
+        pairs(&[("/cover_image_key_frame_time", "conflict")])
     );
-    assert_eq!(service.stored().await, 0);
+    assert_eq!(service.stored().await, 1);
     service.stop().await;
 }
 

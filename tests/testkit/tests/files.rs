@@ -170,6 +170,8 @@ fn the_surface_has_every_field_of_an_upload() {
         .iter()
         .flat_map(|list| create[list].as_array().unwrap())
         .map(|name| name.as_str().unwrap().to_owned())
+        // Files of the caller's machine: they become ids before the request.
+        .filter(|name| !["image", "video", "images", "cover"].contains(&name.as_str()))
         .collect();
     assert_eq!(listed, fields);
 }

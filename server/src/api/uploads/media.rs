@@ -112,11 +112,17 @@ pub(super) async fn choose(
         return media("/image_urls", What::Carousel(images));
     }
     if let Some(url) = &asked.video_url {
-        plan.fault(
-            "/video_url",
-            "unsupported",
-            "`video_url` is not supported by this version yet: upload the video and send its `media_id`",
-        );
+        // What is no web address at all, the platform's check says better.
+        if url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+            && let Err(info) = app.gate.parse(url)
+        {
+            plan.fault_of(
+                ErrorCode::UrlNotAllowed,
+                "/video_url",
+                "not_allowed",
+                info.detail,
+            );
+        }
         return media("/video_url", What::Video(Source::Url(url.clone())));
     }
     let ids = asked.media_ids.as_deref().unwrap_or_default();

@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use multi_upload_platforms::pinterest::Pinterest;
-use multi_upload_platforms::{CommitAnswer, Content, ContentMedia, MediaSource, Platform as _};
+use multi_upload_platforms::{
+    CommitAnswer, Content, ContentMedia, Fit, MediaSource, Pieces, Platform as _, PlatformError,
+    Preparation, ReadyImage, Steps, StoredFile, Workshop,
+};
 use multi_upload_proxy::{Action, Exchange, Proxy, Side, Strike};
 use multi_upload_sandbox::{Action as Answer, Fault, FaultScript, USERNAME};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::all;
 use crate::world::Network;
@@ -52,12 +54,28 @@ fn is_false(answer: &CommitAnswer, pins: usize) -> bool {
     }
 }
 
-struct NoFiles;
+/// A pin by address reads no files and keeps no steps.
+struct Nothing;
 
 #[async_trait]
-impl MediaSource for NoFiles {
-    async fn read(&self, _: &str) -> std::io::Result<Bytes> {
-        Err(std::io::ErrorKind::NotFound.into())
+impl MediaSource for Nothing {
+    async fn image(&self, _: &StoredFile, _: Option<&Fit>) -> Result<ReadyImage, PlatformError> {
+        panic!("there are no files")
+    }
+
+    async fn video(&self, _: &StoredFile) -> Result<Pieces, PlatformError> {
+        panic!("there are no files")
+    }
+
+    async fn fetch(&self, _: &str) -> Result<StoredFile, PlatformError> {
+        panic!("there are no files")
+    }
+}
+
+#[async_trait]
+impl Steps for Nothing {
+    async fn keep(&self, _: &Value) -> Result<(), PlatformError> {
+        panic!("there are no steps")
     }
 }
 
@@ -90,8 +108,15 @@ impl Caller {
             },
             ..Content::default()
         };
-        let prepared = self.platform.prepare(&self.token, &content, &NoFiles, None);
-        let prepared = prepared.await.unwrap();
+        let workshop = Workshop {
+            media: &Nothing,
+            steps: &Nothing,
+            state: None,
+        };
+        let prepared = self.platform.prepare(&self.token, &content, workshop);
+        let Preparation::Ready(prepared) = prepared.await.unwrap() else {
+            panic!("nothing is uploaded beforehand");
+        };
         self.proxy.strike(strike);
         let connection = self.platform.open().await.unwrap();
         self.platform
