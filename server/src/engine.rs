@@ -22,10 +22,12 @@ use crate::epoch::{self, Epoch};
 use crate::keys;
 use crate::media::Library;
 use crate::publish::{Dispatcher, Wake, doubt_everything};
+use crate::rezone::{resolver, rezone};
 use crate::shared_time;
 use crate::state::{App, AppInner, Platforms};
 use crate::store::postgres::PgStore;
 use crate::store::{self, Millis, Opened, Owner, Store};
+use crate::time;
 use crate::vault::{MasterKey, Vault};
 
 /// How often old keys and finished connections are forgotten and tokens renewed ahead.
@@ -111,6 +113,13 @@ impl Engine {
             // Several engines share it, each with a folder of its own: no folder can tell.
             Database::Postgres(_) => None,
         };
+        rezone(
+            store.as_ref(),
+            time::rules(),
+            resolver(),
+            config.clock.now(),
+        )
+        .await?;
         let app = App(Arc::new(AppInner {
             restored_at: epoch.as_ref().and_then(|epoch| epoch.restored_at),
             store,

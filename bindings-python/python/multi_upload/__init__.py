@@ -42,9 +42,9 @@ _MODULES = {
         " ServiceTimeoutError ValidationError"
     ),
     "_models": (
-        "Account ApiKey BatchResult Board ConnectSession CreatedApiKey Event FieldError Health"
-        " Media PlatformFailure Section Target TargetRef Upload UploadContent UploadFields"
-        " UploadRow ValidatedTarget Validation Warning"
+        "Account AccountLimits ApiKey BatchResult Board ConnectSession CreatedApiKey Event"
+        " FieldError Health LimitShare LimitUse Media PlatformFailure Section Slot SlotQueue Target"
+        " TargetRef Upload UploadContent UploadFields UploadRow ValidatedTarget Validation Warning"
     ),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}

@@ -10,11 +10,13 @@ mod body;
 mod callback;
 mod fields;
 mod health;
+mod limits;
 mod local;
 mod openapi;
 mod problem;
 mod query;
 mod request;
+mod slots;
 mod tus;
 mod uploads;
 
@@ -74,6 +76,7 @@ pub(crate) fn router(app: App) -> Router {
             AccountsWrite,
             delete(accounts::disconnect),
         )
+        .add("/v1/accounts/{id}/limits", AccountsRead, get(limits::get))
         .add(
             "/v1/accounts/{id}/boards",
             AccountsRead,
@@ -99,6 +102,10 @@ pub(crate) fn router(app: App) -> Router {
         .add("/v1/media/{id}", MediaWrite, get(tus::get))
         .add("/v1/media/{id}", MediaWrite, patch(tus::append))
         .add("/v1/media/{id}", MediaWrite, delete(tus::remove))
+        .add("/v1/slots", AccountsRead, get(slots::list))
+        .add("/v1/slots", AccountsWrite, post(slots::create))
+        .add("/v1/slots/{id}", AccountsWrite, patch(slots::update))
+        .add("/v1/slots/{id}", AccountsWrite, delete(slots::delete))
         .add("/v1/api-keys", Admin, get(api_keys::list))
         .add("/v1/api-keys", Admin, post(api_keys::create))
         .add("/v1/api-keys/{id}", Admin, delete(api_keys::revoke))

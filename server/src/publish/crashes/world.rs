@@ -27,7 +27,7 @@ use crate::state::{App, AppInner, Platforms};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{
     AccountRow, AttemptChange, CreateOutcome, Millis, NewEvent, NewUpload, Owner, Phase, Store,
-    TargetChange, TargetRow, UploadRow,
+    TargetChange, TargetRow, UploadRow, When,
 };
 use crate::vault::{MasterKey, Vault};
 
@@ -249,6 +249,7 @@ impl World {
                 },
                 events: vec![event("upload.scheduled", now)],
                 idempotency: None,
+                when: When::Kept,
             }
         });
         let outcomes = self.store.create_uploads(new.collect()).await.unwrap();

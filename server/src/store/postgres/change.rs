@@ -12,6 +12,7 @@ use super::events;
 use super::listen::{self, Told};
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
+use super::wall_times;
 use crate::store::{AttemptChange, Millis, Phase, StoreError, TargetChange, TargetRow};
 
 /// Where a target is.
@@ -252,7 +253,7 @@ async fn apply_one(tx: &Transaction<'_>, n: i64, change: &TargetChange) -> Res<u
 }
 
 /// Writes outcomes; what was unclear may become clear later, and what was proven stays. What existed before an attempt is
-/// forgotten when its target has ended.
+/// forgotten when its target has ended; one that is canceled frees its slot.
 async fn close_attempts(tx: &Transaction<'_>, moved: &[(usize, &Place, &TargetChange)]) -> Res<()> {
     let (mut targets, mut numbers, mut outcomes, mut times) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -274,6 +275,12 @@ async fn close_attempts(tx: &Transaction<'_>, moved: &[(usize, &Place, &TargetCh
         )
         .await?;
     }
+    let canceled: Vec<_> = moved
+        .iter()
+        .filter(|(_, _, change)| change.row.phase == Phase::Canceled)
+        .map(|(_, place, _)| place.n)
+        .collect();
+    wall_times::free(tx, &canceled).await?;
     let ended: Vec<_> = moved
         .iter()
         .filter(|(_, _, change)| change.row.phase.is_terminal())

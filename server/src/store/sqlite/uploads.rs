@@ -1,5 +1,6 @@
 //! Uploads: creating, reading, listing, editing, the change feed.
 
+use jiff::civil::Date;
 use multi_upload_wire::UploadStatus;
 use rusqlite::{Connection, OptionalExtension as _, ToSql, params, params_from_iter};
 
@@ -9,10 +10,13 @@ use super::codec::{
 };
 use super::events::{EventText, insert_event};
 use super::lanes::{self, Lane};
+use super::wall_times;
 use super::writer::Tx;
+use crate::slots::{Queue, Taken, settle};
+use crate::store::when::{first_day, keeps};
 use crate::store::{
-    CreateOutcome, Idempotency, Millis, NewUpload, Owner, Phase, StoreError, StoreResult,
-    UploadEdit, UploadFilter, UploadRow,
+    CreateOutcome, EditOutcome, Idempotency, Millis, NewUpload, Owner, Phase, StoreError,
+    StoreResult, UploadEdit, UploadFilter, UploadRow, When,
 };
 
 /// How long an idempotency key protects. After that it may be used for something else.
@@ -25,6 +29,7 @@ pub(super) struct Ready {
     targets: Vec<TargetText>,
     events: Vec<EventText>,
     idempotency: Option<Idempotency>,
+    when: When,
 }
 
 struct TargetText {
@@ -64,27 +69,58 @@ impl Ready {
                 .map(EventText::new)
                 .collect::<StoreResult<_>>()?,
             idempotency: new.idempotency,
+            when: new.when,
             row,
         })
     }
 }
 
 pub(super) fn create(tx: &Tx<'_>, uploads: Vec<Ready>) -> StoreResult<Vec<CreateOutcome>> {
-    uploads.into_iter().map(|new| create_one(tx, new)).collect()
+    let from = first_day(uploads.iter().map(|new| &new.when));
+    let mut taken = Taken::default();
+    uploads
+        .into_iter()
+        .map(|new| create_one(tx, new, &mut taken, from))
+        .collect()
 }
 
-fn create_one(tx: &Tx<'_>, new: Ready) -> StoreResult<CreateOutcome> {
+/// `taken` is what is taken of slots from the date `from` on, as far as it was read before.
+fn create_one(
+    tx: &Tx<'_>,
+    new: Ready,
+    taken: &mut Taken,
+    from: Date,
+) -> StoreResult<CreateOutcome> {
     let Ready {
         mut row,
         content,
         targets,
-        events,
-        idempotency,
+        mut events,
+        mut idempotency,
+        when,
     } = new;
     if let Some(key) = &idempotency
-        && let Some(outcome) = use_key(tx.conn, &row, key)?
+        && let Some(outcome) = used_before(tx.conn, &row, key)?
     {
         return Ok(outcome);
+    }
+    let mut places = Vec::new();
+    if let When::NextSlot(wish) = &when {
+        wall_times::learn(tx.conn, taken, &row, wish, from)?;
+        places = match taken.take(&row, wish) {
+            Ok(places) => places,
+            Err(account) => return Ok(CreateOutcome::NoFreeSlot(account)),
+        };
+        let now = row.created_at;
+        for event in settle(&mut row, wish, &places, now) {
+            events.push(EventText::new(event)?);
+        }
+        if let Some(key) = &mut idempotency {
+            key.answer = (wish.answer)(&row)?;
+        }
+    }
+    if let Some(key) = &idempotency {
+        keep_key(tx.conn, &row, key)?;
     }
     let seq = tx.next_change();
     row.change_seq = from_db(seq);
@@ -150,14 +186,17 @@ fn create_one(tx: &Tx<'_>, new: Ready) -> StoreResult<CreateOutcome> {
             lanes::refresh(tx.conn, &lane)?;
         }
     }
+    for (position, kept) in (0..).zip(keeps(&row, &when, &places)) {
+        wall_times::keep(tx.conn, n * POSITIONS + position, &kept)?;
+    }
     for event in &events {
         insert_event(tx, n, event)?;
     }
     Ok(CreateOutcome::Stored(Box::new(row)))
 }
 
-/// Stores the key with the row's time, or says what it was used for before.
-fn use_key(
+/// What the key was used for before, within its life.
+fn used_before(
     conn: &Connection,
     row: &UploadRow,
     key: &Idempotency,
@@ -187,6 +226,12 @@ fn use_key(
         conn.prepare_cached("DELETE FROM idempotency WHERE n = ?1")?
             .execute([n])?;
     }
+    Ok(None)
+}
+
+/// Stores the key with the row's time.
+fn keep_key(conn: &Connection, row: &UploadRow, key: &Idempotency) -> StoreResult<()> {
+    let owner = &row.owner;
     conn.prepare_cached(
         "INSERT INTO idempotency (team, mode, key, body_hash, answer, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
@@ -198,7 +243,7 @@ fn use_key(
         key.answer,
         row.created_at,
     ])?;
-    Ok(None)
+    Ok(())
 }
 
 /// What a key answered, with the hash of the body it came with.
@@ -383,10 +428,10 @@ pub(super) fn last_change(conn: &Connection) -> StoreResult<u64> {
     Ok(from_db(seq))
 }
 
-pub(super) fn edit(tx: &Tx<'_>, edit: &UploadEdit) -> StoreResult<Option<UploadRow>> {
-    let row = &edit.row;
+pub(super) fn edit(tx: &Tx<'_>, edit: &UploadEdit) -> StoreResult<EditOutcome> {
+    let mut row = edit.row.clone();
     let Some(n) = number(tx.conn, &row.owner, &row.id)? else {
-        return Ok(None);
+        return Ok(EditOutcome::Stale);
     };
     let version: i64 = tx
         .conn
@@ -394,7 +439,29 @@ pub(super) fn edit(tx: &Tx<'_>, edit: &UploadEdit) -> StoreResult<Option<UploadR
         .query_row([n], |found| found.get(0))?;
     let stored = targets_of(tx.conn, n)?;
     if from_db(version) != edit.expect_version || !stored.iter().all(|t| is_editable(t.phase)) {
-        return Ok(None);
+        return Ok(EditOutcome::Stale);
+    }
+    let mut places = Vec::new();
+    let mut events = Vec::new();
+    if let When::NextSlot(wish) = &edit.when {
+        // Its own occurrences are free for it: it moves forward or stays.
+        let mut taken = Taken::default();
+        let own: Vec<_> = wall_times::occurrences_of(tx.conn, n)?;
+        let from = first_day([&edit.when]);
+        wall_times::learn(tx.conn, &mut taken, &row, wish, from)?;
+        for (position, (slot, day)) in own {
+            if let Some(target) = row.targets.get(position) {
+                taken.free(&Queue::of(&row.owner, &target.account_id), &slot, day);
+            }
+        }
+        places = match taken.take(&row, wish) {
+            Ok(places) => places,
+            Err(account) => return Ok(EditOutcome::NoFreeSlot(account)),
+        };
+        events = settle(&mut row, wish, &places, edit.event.at);
+    }
+    if !matches!(edit.when, When::Kept) {
+        wall_times::free_all(tx.conn, n)?;
     }
     for target in &row.targets {
         let Some(position) = stored.iter().position(|t| t.id == target.id) else {
@@ -433,6 +500,9 @@ pub(super) fn edit(tx: &Tx<'_>, edit: &UploadEdit) -> StoreResult<Option<UploadR
         }
         lanes::refresh(tx.conn, &new)?;
     }
+    for (position, kept) in (0..).zip(keeps(&row, &edit.when, &places)) {
+        wall_times::keep(tx.conn, n * POSITIONS + position, &kept)?;
+    }
     tx.conn
         .prepare_cached(
             "UPDATE uploads SET content = ?2, scheduled_at = ?3, timezone = ?4, external_id = ?5 WHERE n = ?1",
@@ -445,8 +515,12 @@ pub(super) fn edit(tx: &Tx<'_>, edit: &UploadEdit) -> StoreResult<Option<UploadR
             row.external_id,
         ])?;
     renew(tx, n, edit.event.at)?;
-    insert_event(tx, n, &EventText::new(edit.event.clone())?)?;
-    get(tx.conn, &row.owner, &row.id)
+    events.insert(0, edit.event.clone());
+    for event in events {
+        insert_event(tx, n, &EventText::new(event)?)?;
+    }
+    let edited = get(tx.conn, &row.owner, &row.id)?;
+    Ok(edited.map_or(EditOutcome::Stale, |row| EditOutcome::Edited(Box::new(row))))
 }
 
 const fn is_editable(phase: Phase) -> bool {
