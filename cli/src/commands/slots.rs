@@ -30,7 +30,15 @@ async fn list(
     let service = Service::new(service)?;
     let arguments = json!({ "account": account });
     let slots: Vec<Slot> = service.list("slots.list", arguments, usize::MAX).await?;
-    let headings = ["ID", "ACCOUNT", "DAYS", "TIME", "ZONE", "TAKEN", "NEXT FREE"];
+    let headings = [
+        "ID",
+        "ACCOUNT",
+        "DAYS",
+        "TIME",
+        "ZONE",
+        "TAKEN",
+        "NEXT FREE",
+    ];
     output.list(&slots, &headings, |slot| {
         vec![
             slot.id.clone(),

@@ -108,7 +108,10 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, Object(body):
         return Err(Problem::field(
             "/account",
             "too_many",
-            format!("{} has {count} slots; at most {MAX_SLOTS} are allowed", row.account_id),
+            format!(
+                "{} has {count} slots; at most {MAX_SLOTS} are allowed",
+                row.account_id
+            ),
         ));
     }
     stored(app.store.put_slot(row.clone(), true).await?, &row)?;
@@ -273,7 +276,11 @@ async fn public(app: &App, row: SlotRow, now: Millis) -> Result<Slot, Problem> {
         created_at: rfc3339(row.created_at),
         next_free_at: free.map(rfc3339),
         taken: taken.count(&occurrences, &row.owner, &row.account_id),
-        days_filled: if row.enabled { days_until(free, now) } else { 0 },
+        days_filled: if row.enabled {
+            days_until(free, now)
+        } else {
+            0
+        },
     })
 }
 
@@ -288,7 +295,9 @@ mod tests {
         assert_eq!(minute("09:30", &mut faults), 570);
         assert_eq!(minute("23:59", &mut faults), 1_439);
         assert_eq!(faults, Vec::new());
-        for bad in ["9:30", "24:00", "12:60", "noon", "", "0930", "T0930", "09:30:15", "é:30"] {
+        for bad in [
+            "9:30", "24:00", "12:60", "noon", "", "0930", "T0930", "09:30:15", "é:30",
+        ] {
             let before = faults.len();
             minute(bad, &mut faults);
             assert_eq!(faults.len(), before + 1, "{bad}");

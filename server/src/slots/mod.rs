@@ -8,6 +8,8 @@ mod offers;
 mod places;
 mod queue;
 
+#[cfg(test)]
+pub(crate) use offers::occurrences;
 pub(crate) use offers::{Offers, days_until, next_free, offered};
 pub(crate) use places::{Queue, Taken, settle};
 pub(crate) use queue::{Slots, more_slots, no_free_slot, taken_of};

@@ -242,7 +242,10 @@ mod tests {
         assert_eq!(ids, ["slot_1", "slot_0", "slot_1", "slot_0"]);
         assert_eq!(offers.len(), 2 * 364);
         assert_eq!(
-            days_until(Some(now.as_millisecond() + 3 * DAY_MS + 1), now.as_millisecond()),
+            days_until(
+                Some(now.as_millisecond() + 3 * DAY_MS + 1),
+                now.as_millisecond()
+            ),
             3
         );
         assert_eq!(days_until(None, 0), 364);

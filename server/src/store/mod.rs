@@ -23,9 +23,9 @@ use jiff::civil::Date;
 pub(crate) use open::{FILE, Opened, open, open_beside};
 
 pub use model::{
-    AccountRow, AccountUse, ApiKeyRow, Attempt, AttemptChange, ConnectRow, CreateOutcome, DataKeyRow, Doubt,
-    EventRow, Held, Idempotency, MediaRow, Millis, NewEvent, NewUpload, Owner, Phase, TargetChange,
-    TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
+    AccountRow, AccountUse, ApiKeyRow, Attempt, AttemptChange, ConnectRow, CreateOutcome,
+    DataKeyRow, Doubt, EventRow, Held, Idempotency, MediaRow, Millis, NewEvent, NewUpload, Owner,
+    Phase, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
 pub use when::{
     EditOutcome, KeptTime, NextSlot, Occurrence, Retime, SlotOutcome, SlotRow, WallTime, When,

@@ -7,5 +7,6 @@ mod actions;
 mod bad_input;
 mod media;
 mod requests;
+mod slots;
 mod support;
 mod uploads;

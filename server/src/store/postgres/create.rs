@@ -56,7 +56,7 @@ pub(super) async fn create(
     tx.commit().await?;
     let mut stored = stored.into_iter();
     let mut outcomes: Vec<CreateOutcome> = Vec::with_capacity(uploads.len());
-    for (new, used) in uploads.iter().zip(uses) {
+    for used in uses {
         let outcome = match used {
             Use::New => stored.next().ok_or_else(|| {
                 StoreError::Failed("an upload was lost while it was stored".to_owned())
@@ -66,7 +66,7 @@ pub(super) async fn create(
                 Some(CreateOutcome::Stored(row)) => {
                     CreateOutcome::Replayed(match &uploads[first].when {
                         When::NextSlot(wish) => (wish.answer)(row)?,
-                        _ => answer_of(new),
+                        _ => answer_of(uploads[first]),
                     })
                 }
                 Some(other) => other.clone(),

@@ -41,9 +41,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AccountRow, AccountUse, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EditOutcome, EventRow, Held,
-    KeptTime, MediaRow, Millis, NewUpload, Owner, Retime, SlotOutcome, SlotRow, Store, StoreResult,
-    TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
+    AccountRow, AccountUse, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EditOutcome,
+    EventRow, Held, KeptTime, MediaRow, Millis, NewUpload, Owner, Retime, SlotOutcome, SlotRow,
+    Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
 use db::{Db, again};
 use listen::{Ears, Told};

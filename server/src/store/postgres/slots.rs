@@ -43,15 +43,25 @@ pub(super) async fn put<C: GenericClient>(
         if stored == 1 {
             return Ok(SlotOutcome::Stored);
         }
+        if !is_new && !exists(client, slot).await? {
+            return Ok(SlotOutcome::Gone);
+        }
         if let Some(twin) = twin(client, slot).await? {
             return Ok(SlotOutcome::Twin(twin));
-        }
-        if !is_new {
-            return Ok(SlotOutcome::Gone);
         }
         // The twin was removed in between.
     }
     Err(damaged("slot").into())
+}
+
+async fn exists<C: GenericClient>(client: &C, slot: &SlotRow) -> Res<bool> {
+    let found = row(
+        client,
+        "SELECT 1 FROM slots WHERE team = $1 AND mode = $2 AND id = $3",
+        &[&slot.owner.team, &slot.owner.mode.as_str(), &slot.id],
+    )
+    .await?;
+    Ok(found.is_some())
 }
 
 /// Another slot of the account with the same days, time and zone.

@@ -10,10 +10,10 @@ use tokio_postgres::Row;
 use super::change::read;
 use super::codec::{POSITIONS, damaged, mode_from_db};
 use super::db::{Db, begin, execute, row, rows};
+use super::events;
 use super::listen::{self, Told};
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
-use super::events;
 use crate::slots::{Queue, Taken, settle};
 use crate::store::when::{Keep, first_day, keeps};
 use crate::store::{
@@ -73,9 +73,7 @@ pub(super) async fn keep_new(
 ) -> Res<()> {
     let kept: Vec<(i64, Keep<'_>)> = uploads
         .iter()
-        .flat_map(|(n, when, row, places)| {
-            (n * POSITIONS..).zip(keeps(row, when, places))
-        })
+        .flat_map(|(n, when, row, places)| (n * POSITIONS..).zip(keeps(row, when, places)))
         .collect();
     keep(tx, &kept).await
 }
@@ -125,7 +123,7 @@ pub(super) async fn place_again(
     if !matches!(when, When::Kept) {
         execute(
             tx,
-            "DELETE FROM wall_times WHERE target BETWEEN $1 * 64 AND $1 * 64 + 63",
+            "DELETE FROM wall_times WHERE target BETWEEN $1::bigint * 64 AND $1::bigint * 64 + 63",
             &[&n],
         )
         .await?;
@@ -261,7 +259,7 @@ pub(super) async fn retime(db: &Db, retime: &Retime) -> Res<Option<Told>> {
     .await?;
     execute(
         &tx,
-        "UPDATE uploads SET scheduled_at = (SELECT min(scheduled_at) FROM targets WHERE n BETWEEN $1 * 64 AND $1 * 64 + 63) \
+        "UPDATE uploads SET scheduled_at = (SELECT min(scheduled_at) FROM targets WHERE n BETWEEN $1::bigint * 64 AND $1::bigint * 64 + 63) \
          WHERE n = $1",
         &[&upload],
     )

@@ -28,9 +28,9 @@ use jiff::civil::Date;
 use tokio::sync::watch;
 
 use super::{
-    AccountRow, AccountUse, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EditOutcome, EventRow, Held,
-    KeptTime, MediaRow, Millis, NewUpload, Owner, Retime, SlotOutcome, SlotRow, Store, StoreResult,
-    TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
+    AccountRow, AccountUse, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EditOutcome,
+    EventRow, Held, KeptTime, MediaRow, Millis, NewUpload, Owner, Retime, SlotOutcome, SlotRow,
+    Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
 use readers::Readers;
 use writer::Writer;
@@ -318,7 +318,9 @@ impl Store for SqliteStore {
 
     async fn slots(&self, owner: &Owner) -> StoreResult<Vec<SlotRow>> {
         let owner = owner.clone();
-        self.readers.run(move |conn| slots::list(conn, &owner)).await
+        self.readers
+            .run(move |conn| slots::list(conn, &owner))
+            .await
     }
 
     async fn delete_slot(&self, owner: &Owner, id: &str) -> StoreResult<bool> {
