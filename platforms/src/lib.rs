@@ -17,11 +17,13 @@
 
 mod content;
 mod failure;
+mod outside;
 pub mod pinterest;
 mod platform;
 
 pub use content::{Check, Content, ContentMedia, MediaSource};
 pub use failure::{FailureClass, PlatformError};
+pub use outside::{Outside, Stream, System};
 pub use platform::{
     AuthorizeRequest, BoardsQuery, CommitAnswer, Connection, Limits, Look, Platform, Prepared,
     Profile, Rate, RemotePost, TokenSet,

@@ -1,7 +1,9 @@
 //! The time, as a value that tests can move.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -10,9 +12,27 @@ use crate::store::Millis;
 /// Tells the time. Clones share what was set.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
-    fixed: Option<Arc<AtomicI64>>,
+    source: Source,
     /// What the database's clock is ahead of the machine's.
     ahead: Arc<AtomicI64>,
+}
+
+#[derive(Clone, Default)]
+enum Source {
+    #[default]
+    System,
+    Fixed(Arc<AtomicI64>),
+    Told(Arc<dyn Fn() -> Millis + Send + Sync>),
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System => f.write_str("System"),
+            Self::Fixed(at) => f.debug_tuple("Fixed").field(at).finish(),
+            Self::Told(_) => f.write_str("Told"),
+        }
+    }
 }
 
 impl Clock {
@@ -26,14 +46,23 @@ impl Clock {
     #[must_use]
     pub fn fixed(now: Millis) -> Self {
         Self {
-            fixed: Some(Arc::new(AtomicI64::new(now))),
+            source: Source::Fixed(Arc::new(AtomicI64::new(now))),
+            ahead: Arc::default(),
+        }
+    }
+
+    /// A clock that asks another one: the time of a simulation.
+    #[must_use]
+    pub fn told(tell: impl Fn() -> Millis + Send + Sync + 'static) -> Self {
+        Self {
+            source: Source::Told(Arc::new(tell)),
             ahead: Arc::default(),
         }
     }
 
     /// Moves a fixed clock. The machine's clock is not moved.
     pub fn set(&self, now: Millis) {
-        if let Some(fixed) = &self.fixed {
+        if let Source::Fixed(fixed) = &self.source {
             fixed.store(now, Ordering::SeqCst);
         }
     }
@@ -46,10 +75,35 @@ impl Clock {
     /// Unix milliseconds, UTC.
     #[must_use]
     pub fn now(&self) -> Millis {
-        match &self.fixed {
-            Some(fixed) => fixed.load(Ordering::SeqCst),
-            None => Timestamp::now().as_millisecond() + self.ahead.load(Ordering::SeqCst),
+        match &self.source {
+            Source::Fixed(fixed) => fixed.load(Ordering::SeqCst),
+            Source::Told(tell) => tell(),
+            Source::System => Timestamp::now().as_millisecond() + self.ahead.load(Ordering::SeqCst),
         }
+    }
+
+    /// Begins to measure how long something takes.
+    pub(crate) fn stopwatch(&self) -> Stopwatch<'_> {
+        Stopwatch {
+            clock: self,
+            monotonic: Instant::now(),
+            wall: self.now(),
+        }
+    }
+}
+
+/// Measures by two clocks: one stands still while the machine sleeps, the other may be set.
+pub(crate) struct Stopwatch<'a> {
+    clock: &'a Clock,
+    monotonic: Instant,
+    wall: Millis,
+}
+
+impl Stopwatch<'_> {
+    /// By the one that says more.
+    pub(crate) fn elapsed(&self) -> Duration {
+        let wall = u64::try_from(self.clock.now() - self.wall).unwrap_or(0);
+        self.monotonic.elapsed().max(Duration::from_millis(wall))
     }
 }
 
@@ -81,6 +135,31 @@ mod tests {
         clock.clone().set(9);
         assert_eq!(clock.now(), 9);
         clock.follow(1_000);
+        assert_eq!(clock.now(), 9);
+    }
+
+    #[test]
+    fn a_stopwatch_sees_a_sleep_that_only_the_wall_clock_tells() {
+        let clock = Clock::fixed(5_000);
+        let watch = clock.stopwatch();
+        assert!(watch.elapsed() < Duration::from_secs(60));
+        clock.set(125_000);
+        assert_eq!(watch.elapsed(), Duration::from_secs(120));
+        clock.set(1_000);
+        assert!(
+            watch.elapsed() < Duration::from_secs(60),
+            "set back, it tells nothing"
+        );
+    }
+
+    #[test]
+    fn a_told_clock_says_what_it_is_told() {
+        let other = Clock::fixed(7);
+        let clock = {
+            let other = other.clone();
+            Clock::told(move || other.now())
+        };
+        other.set(9);
         assert_eq!(clock.now(), 9);
     }
 

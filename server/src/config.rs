@@ -7,6 +7,7 @@ use std::time::Duration;
 use multi_upload_platforms::pinterest::PinterestSettings;
 use multi_upload_wire::Mode;
 
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::vault::MasterKey;
 
@@ -41,6 +42,8 @@ pub struct Config {
     pub workers: usize,
     /// The time.
     pub clock: Clock,
+    /// Chance: spreads what would come at once.
+    pub chance: Chance,
 }
 
 /// Where the database is.
@@ -89,6 +92,7 @@ impl Config {
             first_admin_key: false,
             workers: 64,
             clock: Clock::system(),
+            chance: Chance::system(),
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::accounts::{Accounts, Parts};
 use crate::api;
 use crate::config::{Config, DEFAULT_TEAM, Database};
 use crate::epoch::{self, Epoch};
+use crate::gate::Gate;
 use crate::keys;
 use crate::media::Library;
 use crate::publish::{Dispatcher, Wake, doubt_everything};
@@ -125,6 +126,7 @@ impl Engine {
             store,
             accounts,
             media,
+            gate: Gate::new(config.allow_private_urls),
             platforms,
             clock: config.clock.clone(),
             wake,

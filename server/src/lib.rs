@@ -3,10 +3,16 @@
 mod accounts;
 mod api;
 mod backup;
+mod chance;
 mod clock;
 mod config;
 mod engine;
 mod epoch;
+#[allow(
+    dead_code,
+    reason = "its callers, webhooks and fetched media, come next"
+)]
+mod gate;
 mod ids;
 mod keys;
 mod media;
@@ -22,6 +28,7 @@ mod vault;
 
 pub use api::openapi;
 pub use backup::{Backup, Restored, backup, restore};
+pub use chance::Chance;
 pub use clock::Clock;
 pub use config::{Config, DEFAULT_TEAM, Database, Redirect};
 pub use engine::Engine;

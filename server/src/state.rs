@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::gate::Gate;
 use crate::media::Library;
 use crate::publish::Wake;
 use crate::store::{Millis, Store, StoreError, WriteLimit};
@@ -24,6 +25,12 @@ pub(crate) struct AppInner {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) accounts: Accounts,
     pub(crate) media: Library,
+    /// The way out to addresses that users give.
+    #[allow(
+        dead_code,
+        reason = "its callers, webhooks and fetched media, come next"
+    )]
+    pub(crate) gate: Gate,
     pub(crate) platforms: Platforms,
     pub(crate) clock: Clock,
     pub(crate) wake: Wake,

@@ -32,10 +32,10 @@ pub struct MediaFacts {
     /// Length of a video in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
-    /// Codec of the pictures of a video: `h264`, `hevc`, `av1`, `vp9`, else the four characters in the file.
+    /// Codec of the pictures of a video: `h264`, `hevc`, `av1`, `vp9`, `prores`, else the four characters in the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video_codec: Option<String>,
-    /// Codec of the sound of a video: `aac`, `opus`, else the four characters in the file. `None` without sound.
+    /// Codec of the sound of a video: `aac`, `mp3`, `opus`, else the four characters in the file. `None` without sound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audio_codec: Option<String>,
     /// Is the video in fragments (`moof`)?

@@ -31,6 +31,7 @@ const SERVER: &str = "multi-upload-server";
 const SANDBOX: &str = "multi-upload-sandbox";
 const CLI: &str = "multi-upload-cli";
 const TESTKIT: &str = "multi-upload-testkit";
+const PROXY: &str = "multi-upload-proxy";
 
 const FFI: &[&str] = &["pyo3", "napi", "uniffi"];
 const BINDING_NEVER: &[&str] = &["reqwest", "hyper", "hyper-util", "axum", "rusqlite"];
@@ -117,6 +118,14 @@ const RULES: &[Rule] = &[
         tests_use: &[],
         never: FFI,
         never_reaches: &[CORE, PLATFORMS, SERVER],
+    },
+    Rule {
+        krate: PROXY,
+        uses: &[],
+        tests_use: &[SANDBOX, SERVER, PLATFORMS, WIRE],
+        never: FFI,
+        // It passes bytes on and knows nothing of either side.
+        never_reaches: &[CORE, PLATFORMS, SERVER, SANDBOX, "hyper"],
     },
     Rule {
         krate: "xtask",

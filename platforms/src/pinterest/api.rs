@@ -1,6 +1,7 @@
 //! Every call to Pinterest but the commit: one client, no redirects, answers read to a limit.
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
@@ -13,8 +14,9 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::answer::Answer;
+use super::exchange::exchange;
 use super::{classify, repeat};
-use crate::{FailureClass, PlatformError};
+use crate::{FailureClass, Outside, PlatformError};
 
 /// For DNS, TCP and TLS together.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -30,6 +32,8 @@ pub(super) const USER_AGENT: &str = concat!("multi-upload/", env!("CARGO_PKG_VER
 #[derive(Debug, Clone)]
 pub(super) struct Api {
     http: reqwest::Client,
+    /// The world of a simulation.
+    outside: Option<Arc<dyn Outside>>,
     base: Url,
     repeats: Policy,
 }
@@ -70,9 +74,16 @@ impl Api {
             })?;
         Ok(Self {
             http,
+            outside: None,
             base,
             repeats: repeat::QUICK,
         })
+    }
+
+    /// The same in the world of a simulation.
+    pub(super) fn within(mut self, outside: Arc<dyn Outside>) -> Self {
+        self.outside = Some(outside);
+        self
     }
 
     /// The base address.
@@ -130,7 +141,7 @@ impl Api {
 
     /// Sends it, and again where [`repeat`] allows.
     async fn send(&self, kind: Kind, request: RequestBuilder) -> Result<Value, PlatformError> {
-        let request = request.build().map_err(|error| lost(kind, &error))?;
+        let request = request.build().map_err(|error| lost(kind, &error.into()))?;
         let deadline = Instant::now() + repeat::TOTAL_LIMIT;
         for attempt in 1.. {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -144,7 +155,11 @@ impl Api {
             };
             error.info.attempts = Some(attempt);
             let left = deadline.saturating_duration_since(Instant::now());
-            match repeat::next(&self.repeats, kind, &error, attempt, left, rand::random()) {
+            let random = match &self.outside {
+                Some(outside) => outside.random(),
+                None => rand::random(),
+            };
+            match repeat::next(&self.repeats, kind, &error, attempt, left, random) {
                 Decision::Wait { delay, .. } => tokio::time::sleep(delay).await,
                 Decision::Stop(stop) => {
                     error.info.exhausted = stop.is_exhausted();
@@ -160,14 +175,18 @@ impl Api {
         kind: Kind,
         request: reqwest::Request,
     ) -> Result<Value, PlatformError> {
-        let mut response = self
-            .http
-            .execute(request)
-            .await
-            .map_err(|error| lost(kind, &error))?;
+        let answer = match &self.outside {
+            Some(outside) => exchange(outside.as_ref(), request).await,
+            None => self.http.execute(request).await.map_err(Broken::from),
+        };
+        let mut response = answer.map_err(|broken| lost(kind, &broken))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut body = Vec::new();
-        while let Some(part) = response.chunk().await.map_err(|error| lost(kind, &error))? {
+        while let Some(part) = response
+            .chunk()
+            .await
+            .map_err(|error| lost(kind, &error.into()))?
+        {
             if body.len() + part.len() > BODY_LIMIT {
                 let answer = Answer {
                     status,
@@ -223,16 +242,35 @@ pub(super) fn bearer(token: &str) -> Result<HeaderValue, PlatformError> {
     Ok(value)
 }
 
-/// A call without a whole answer.
-fn lost(kind: Kind, error: &reqwest::Error) -> PlatformError {
-    let reason = root_cause(error);
-    if error.is_connect() || error.is_builder() {
-        return not_sent(&reason);
+/// How a call ended that got no whole answer.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// Nothing left this machine, with the reason.
+    NotSent(String),
+    /// No answer within the limit.
+    TimedOut,
+    /// The connection broke, with the reason.
+    Cut(String),
+}
+
+impl From<reqwest::Error> for Broken {
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_connect() || error.is_builder() {
+            Self::NotSent(root_cause(&error))
+        } else if error.is_timeout() {
+            Self::TimedOut
+        } else {
+            Self::Cut(root_cause(&error))
+        }
     }
-    let happened = if error.is_timeout() {
-        format!("Pinterest did not answer within {} s", CALL_LIMIT.as_secs())
-    } else {
-        format!("The connection to Pinterest was cut: {reason}")
+}
+
+/// A call without a whole answer.
+fn lost(kind: Kind, broken: &Broken) -> PlatformError {
+    let happened = match broken {
+        Broken::NotSent(reason) => return not_sent(reason),
+        Broken::TimedOut => format!("Pinterest did not answer within {} s", CALL_LIMIT.as_secs()),
+        Broken::Cut(reason) => format!("The connection to Pinterest was cut: {reason}"),
     };
     let mut info = ErrorInfo::new(ErrorCode::PlatformUnavailable, format!("{happened}."));
     if kind.may_have_acted() {

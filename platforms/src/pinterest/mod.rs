@@ -15,6 +15,7 @@ mod boards;
 mod check;
 mod classify;
 mod commit;
+mod exchange;
 mod fields;
 mod fingerprint;
 mod look;
@@ -25,6 +26,8 @@ mod repeat;
 mod sections;
 mod settings;
 mod tier;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use multi_upload_wire::{
@@ -38,7 +41,7 @@ pub use tier::Tier;
 
 use crate::{
     AuthorizeRequest, BoardsQuery, Check, CommitAnswer, Connection, Content, FailureClass, Limits,
-    Look, MediaSource, Platform, PlatformError, Prepared, Profile, TokenSet,
+    Look, MediaSource, Outside, Platform, PlatformError, Prepared, Profile, System, TokenSet,
 };
 
 /// The word for this network.
@@ -50,6 +53,7 @@ pub struct Pinterest {
     settings: PinterestSettings,
     authorize_page: Url,
     api: api::Api,
+    outside: Arc<dyn Outside>,
     limits: commit::Limits,
 }
 
@@ -64,8 +68,23 @@ impl Pinterest {
             api: api::Api::new(base)?,
             settings,
             authorize_page,
+            outside: Arc::new(System),
             limits: commit::Limits::default(),
         })
+    }
+
+    /// The same in a world of its own, over plain HTTP: for simulations.
+    ///
+    /// # Errors
+    /// As [`Pinterest::new`].
+    pub fn within(
+        settings: PinterestSettings,
+        outside: Arc<dyn Outside>,
+    ) -> Result<Self, ErrorInfo> {
+        let mut pinterest = Self::new(settings)?;
+        pinterest.api = pinterest.api.within(Arc::clone(&outside));
+        pinterest.outside = outside;
+        Ok(pinterest)
     }
 }
 
@@ -160,7 +179,7 @@ impl Platform for Pinterest {
     }
 
     async fn open(&self) -> Result<Connection, PlatformError> {
-        let opened = commit::open(self.api.base(), self.limits).await?;
+        let opened = commit::open(self.api.base(), self.outside.as_ref(), self.limits).await?;
         Ok(Connection(Box::new(opened)))
     }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::RngExt as _;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -210,7 +209,7 @@ impl Round {
                     target,
                     Happened::LeaseEnded,
                     now,
-                    rand::rng().random(),
+                    self.app.config.chance.next(),
                     rules,
                 )
             })

@@ -1,11 +1,10 @@
 //! Takes one claimed target as far as it goes, storing every move before the next one.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use multi_upload_platforms::{CommitAnswer, FailureClass, Platform, PlatformError};
 use multi_upload_wire::{ErrorCode, ErrorInfo};
-use rand::RngExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::baselines::{Baselines, looks_spent};
@@ -143,7 +142,7 @@ impl Worker<'_> {
         } = ready;
         // Measured from before the intent is stored: stricter than the rule, and safe when the process
         // is frozen anywhere between here and the first byte.
-        let begun = Instant::now();
+        let begun = self.app.clock.stopwatch();
         let happened = Happened::Ready {
             prepared: prepared.state.clone(),
             baseline: baseline.map(|ids| ids.to_bytes()),
@@ -280,7 +279,7 @@ impl Worker<'_> {
                 &target,
                 happened.clone(),
                 app.clock.now(),
-                rand::rng().random(),
+                app.config.chance.next(),
                 rules,
             ) else {
                 return Some(target);

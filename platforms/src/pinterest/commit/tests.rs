@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread::{JoinHandle, spawn};
 
 use super::*;
-use crate::FailureClass;
+use crate::{FailureClass, System};
 
 /// What the listener does with a request.
 enum Script {
@@ -123,7 +123,7 @@ fn limits() -> Limits {
 }
 
 async fn send(base: &Url, limits: Limits) -> CommitAnswer {
-    let connection = Connection(Box::new(open(base, limits).await.unwrap()));
+    let connection = Connection(Box::new(open(base, &System, limits).await.unwrap()));
     commit(connection, base, limits, "pina_token", &prepared()).await
 }
 
@@ -299,7 +299,7 @@ async fn a_late_first_byte_is_not_sent() {
 async fn a_connection_that_was_closed_while_idle_is_not_sent() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let base = Url::parse(&format!("http://{}/v5", listener.local_addr().unwrap())).unwrap();
-    let connection = Connection(Box::new(open(&base, limits()).await.unwrap()));
+    let connection = Connection(Box::new(open(&base, &System, limits()).await.unwrap()));
     drop(listener.accept().unwrap());
     let answer = commit(connection, &base, limits(), "t", &prepared()).await;
     assert!(matches!(answer, CommitAnswer::NotSent(_)), "{answer:?}");
@@ -316,7 +316,7 @@ async fn what_cannot_be_reached_is_not_sent() {
         format!("http://{address}/v5"),
         "https://".to_owned() + plain.base.authority() + "/v5",
     ] {
-        let Err(error) = open(&Url::parse(&base).unwrap(), limits()).await else {
+        let Err(error) = open(&Url::parse(&base).unwrap(), &System, limits()).await else {
             panic!("{base} was opened")
         };
         assert_eq!(error.class, FailureClass::NotSent, "{base}");
@@ -334,7 +334,7 @@ async fn a_foreign_connection_is_not_sent() {
 #[tokio::test]
 async fn a_token_that_cannot_be_a_header_is_not_sent() {
     let peer = Peer::start(Script::Silent);
-    let connection = Connection(Box::new(open(&peer.base, limits()).await.unwrap()));
+    let connection = Connection(Box::new(open(&peer.base, &System, limits()).await.unwrap()));
     let answer = commit(connection, &peer.base, limits(), "bad\ntoken", &prepared()).await;
     match answer {
         CommitAnswer::NotSent(error) => {

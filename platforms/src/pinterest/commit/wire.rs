@@ -1,31 +1,21 @@
 //! The connection of a commit: TCP or TLS, HTTP/1.1, for one request.
 
-use std::future::Future;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::time::Duration;
-
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
 use super::Limits;
 use super::gate::{Gate, Gated};
-use crate::PlatformError;
 use crate::pinterest::{api, redact};
-
-/// For one address of a host, so that a dead one leaves time for the next.
-const ADDRESS_LIMIT: Duration = Duration::from_secs(3);
-
-trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
+use crate::{Outside, PlatformError, Stream};
 
 /// An open connection that has sent nothing.
 pub(super) struct Opened {
@@ -37,7 +27,7 @@ pub(super) struct Opened {
 /// hyper's half that moves the bytes. It runs only inside a call, so a connection that is dropped leaves no task behind.
 pub(super) struct Line(Option<Pin<Box<Driver>>>);
 
-type Driver = http1::Connection<TokioIo<Gated<Box<dyn Socket>>>, Full<Bytes>>;
+type Driver = http1::Connection<TokioIo<Gated<Box<dyn Stream>>>, Full<Bytes>>;
 
 impl Line {
     /// Moves bytes until `work` is done. The connection may end before: what it carried is still read.
@@ -66,10 +56,11 @@ impl Opened {
 /// Connects, with TLS done.
 pub(in crate::pinterest) async fn open(
     base: &Url,
+    outside: &dyn Outside,
     limits: Limits,
 ) -> Result<impl Send + 'static, PlatformError> {
     let opening = async {
-        let socket = socket(base)
+        let socket = socket(base, outside)
             .await
             .map_err(|reason| api::not_sent(&redact::clean(&reason)))?;
         let gate = Arc::new(Gate::default());
@@ -94,14 +85,19 @@ pub(in crate::pinterest) async fn open(
     })
 }
 
-async fn socket(base: &Url) -> Result<Box<dyn Socket>, String> {
+async fn socket(base: &Url, outside: &dyn Outside) -> Result<Box<dyn Stream>, String> {
     let host = base.host().ok_or("the address has no host")?;
     let port = base
         .port_or_known_default()
         .ok_or("the address has no port")?;
-    let tcp = connect(&host, port).await?;
+    let name = match host {
+        Host::Domain(name) => name.to_owned(),
+        Host::Ipv4(ip) => ip.to_string(),
+        Host::Ipv6(ip) => ip.to_string(),
+    };
+    let tcp = outside.connect(&name, port).await?;
     if base.scheme() != "https" {
-        return Ok(Box::new(tcp));
+        return Ok(tcp);
     }
     let name = match host {
         Host::Domain(name) => {
@@ -115,30 +111,6 @@ async fn socket(base: &Url) -> Result<Box<dyn Socket>, String> {
     let tls = TlsConnector::from(Arc::new(config))
         .connect(name, tcp)
         .await;
-    tls.map(|tls| Box::new(tls) as Box<dyn Socket>)
+    tls.map(|tls| Box::new(tls) as Box<dyn Stream>)
         .map_err(|error| format!("the secure connection failed, {error}"))
-}
-
-async fn connect(host: &Host<&str>, port: u16) -> Result<TcpStream, String> {
-    let addresses: Vec<std::net::SocketAddr> = match host {
-        Host::Domain(name) => tokio::net::lookup_host((*name, port))
-            .await
-            .map_err(|error| format!("the name {name} was not found ({error})"))?
-            .collect(),
-        Host::Ipv4(ip) => vec![(*ip, port).into()],
-        Host::Ipv6(ip) => vec![(*ip, port).into()],
-    };
-    let mut reason = format!("{host} has no address");
-    for address in addresses {
-        reason = match timeout(ADDRESS_LIMIT, TcpStream::connect(address)).await {
-            Ok(Ok(tcp)) => {
-                // The head and the body leave at once rather than waiting for an acknowledgement.
-                let _ = tcp.set_nodelay(true);
-                return Ok(tcp);
-            }
-            Ok(Err(error)) => format!("{address}: {error}"),
-            Err(_) => format!("{address}: no answer within {} s", ADDRESS_LIMIT.as_secs()),
-        };
-    }
-    Err(reason)
 }

@@ -110,6 +110,7 @@ impl World {
             store,
             accounts,
             media,
+            gate: crate::gate::Gate::new(true),
             platforms,
             clock: self.clock.clone(),
             wake,
