@@ -41,8 +41,8 @@ for line in open(sys.argv[1]):
 type Change = (Timestamp, Offset, Offset);
 
 fn changes(zone: &TimeZone) -> Vec<Change> {
-    let first = date(1970, 1, 1).to_zoned(TimeZone::UTC).unwrap().timestamp();
-    let last = date(2038, 1, 1).to_zoned(TimeZone::UTC).unwrap().timestamp();
+    let first = Timestamp::from_second(0).unwrap();
+    let last: Timestamp = "2038-01-01T00:00:00Z".parse().unwrap();
     let mut before = zone.to_offset(first);
     let mut found = Vec::new();
     for change in zone.following(first) {
@@ -100,7 +100,9 @@ fn every_change_of_every_zone_is_understood_as_by_python() {
     if !std::path::Path::new("/usr/share/zoneinfo/Europe/Paris").exists() {
         let forbidden = std::env::var_os("MULTI_UPLOAD_FORBID_SKIPS").is_some_and(|v| v == "1");
         assert!(!forbidden, "there are no zone files in /usr/share/zoneinfo");
-        eprintln!("skipped: both must read the same zones, and there are none in /usr/share/zoneinfo");
+        eprintln!(
+            "skipped: both must read the same zones, and there are none in /usr/share/zoneinfo"
+        );
         return;
     }
     let zones = zones();
@@ -121,7 +123,11 @@ fn every_change_of_every_zone_is_understood_as_by_python() {
         .env("PYTHONTZPATH", "/usr/share/zoneinfo")
         .output()
         .unwrap();
-    assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stderr));
+    assert!(
+        judged.status.success(),
+        "{}",
+        String::from_utf8_lossy(&judged.stderr)
+    );
     let answers = String::from_utf8(judged.stdout).unwrap();
     assert_eq!(answers.lines().count(), zones.len());
     let (mut compared, mut known) = (0, 0);
@@ -137,7 +143,10 @@ fn every_change_of_every_zone_is_understood_as_by_python() {
             compared += 1;
         }
     }
-    assert!(known > 400 && compared > 100_000, "{known} zones, {compared} times");
+    assert!(
+        known > 400 && compared > 100_000,
+        "{known} zones, {compared} times"
+    );
     eprintln!("{known} zones, {compared} local times: all as by Python");
 }
 
@@ -174,7 +183,11 @@ fn a_daily_slot_skips_and_doubles_no_date_at_any_change() {
                     while date != *next {
                         let noon = instant(&zone, date.at(12, 0, 0, 0)).unwrap();
                         let noon = Timestamp::from_millisecond(noon).unwrap();
-                        assert_ne!(zone.to_datetime(noon).date(), date, "{name}: {date} is skipped");
+                        assert_ne!(
+                            zone.to_datetime(noon).date(),
+                            date,
+                            "{name}: {date} is skipped"
+                        );
                         date = date.tomorrow().unwrap();
                     }
                     date = date.tomorrow().unwrap();
