@@ -28,10 +28,10 @@ impl Slots {
         self.0.items(Ok(list(account)), options)
     }
 
-    /// Makes a slot.
+    /// Makes a slot; gives the one that is there if the account has it already.
     ///
     /// # Errors
-    /// Those of the service; `STATE_CONFLICT` if the account has it already.
+    /// Those of the service.
     pub async fn create(&self, slot: &CreateSlot, options: &CallOptions) -> Result<Slot, Error> {
         self.0.fetch(create(slot)?, options).await
     }
@@ -39,7 +39,7 @@ impl Slots {
     /// Changes a slot. What waits in it keeps its time.
     ///
     /// # Errors
-    /// Those of the service.
+    /// Those of the service; `STATE_CONFLICT` if the account has such a slot already.
     pub async fn update(
         &self,
         id: &str,

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{OriginalUri, Path, State};
+use axum::response::IntoResponse as _;
 use http::StatusCode;
 use jiff::civil::Time;
 use multi_upload_wire::{CreateSlot, ErrorCode, FieldError, Page, Slot, UpdateSlot, Weekday};
@@ -65,7 +66,7 @@ pub(crate) async fn list(
     request_body = CreateSlot,
     responses(
         (status = 201, description = "The slot.", body = Slot),
-        (status = 409, description = "The account has this slot already.", body = multi_upload_wire::ErrorInfo, content_type = "application/problem+json"),
+        (status = 200, description = "The account had a slot on these days at this time already: that one, as it is.", body = Slot),
         (status = "default", response = crate::api::openapi::Problem)
     )
 )]
@@ -100,11 +101,16 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, Object(body):
         return Err(Problem::fields(faults));
     }
     let slots = app.store.slots(&caller.owner).await?;
-    let count = slots
+    let (mut count, mut is_new) = (0, true);
+    for slot in slots
         .iter()
         .filter(|slot| slot.account_id == row.account_id)
-        .count();
-    if count >= MAX_SLOTS {
+    {
+        count += 1;
+        is_new &= (slot.weekdays, slot.minute, &slot.timezone)
+            != (row.weekdays, row.minute, &row.timezone);
+    }
+    if is_new && count >= MAX_SLOTS {
         return Err(Problem::field(
             "/account",
             "too_many",
@@ -114,7 +120,14 @@ pub(crate) async fn create(State(app): State<App>, caller: Caller, Object(body):
             ),
         ));
     }
-    stored(app.store.put_slot(row.clone(), true).await?, &row)?;
+    match app.store.put_slot(row.clone(), true).await? {
+        // A request that is sent again, because its answer was lost, makes no second one.
+        SlotOutcome::Twin(id) => {
+            let twin = visible(&app, &caller, &id).await?;
+            return Ok(Json(public(&app, twin, now).await?).into_response());
+        }
+        outcome => stored(outcome, &row)?,
+    }
     let location = format!("/v1/slots/{}", row.id);
     Ok(created(&public(&app, row, now).await?, Some(&location)))
 }

@@ -59,8 +59,18 @@ async fn a_slot_is_made_changed_listed_and_removed() {
 
     // Twice the same is one.
     let twin = service.post("/v1/slots", &morning(&account)).await;
-    assert_problem(&twin, 409, "STATE_CONFLICT");
-    assert!(twin.json["detail"].as_str().unwrap().contains(&slot));
+    assert_eq!((twin.status.as_u16(), id(&twin)), (200, slot.clone()));
+    let evening = with(&morning(&account), "time", json!("18:00"));
+    let other = id(&service.post("/v1/slots", &evening).await);
+    let same = service
+        .patch(&format!("/v1/slots/{other}"), &json!({"time": "09:30"}))
+        .await;
+    assert_problem(&same, 409, "STATE_CONFLICT");
+    assert!(same.json["detail"].as_str().unwrap().contains(&slot));
+    assert_eq!(
+        service.delete(&format!("/v1/slots/{other}")).await.status,
+        204
+    );
 
     let path = format!("/v1/slots/{slot}");
     let change = json!({"time": "17:05", "weekdays": ["sun"], "timezone": "Asia/Tokyo"});
