@@ -114,7 +114,7 @@ export interface Validation {
   scheduledAt: Date | null;
   errors: FieldError[];
   warnings: { pointer: string; detail: string }[];
-  targets: { account: string; board: Board | null }[];
+  targets: { account: string; board: Board | null; scheduledAt: Date | null }[];
 }
 
 /** One entry of an upload's timeline. */
