@@ -137,6 +137,12 @@ test-e2e: native node-build ## The command, the service and the examples, from o
 	  step $@ "End to end" $(PY) -m pytest tests/e2e
 	fi
 
+LONG_RUN ?= 3600
+.PHONY: long-run
+long-run: rust ## Real processes, killed and frozen at random, for an hour; LONG_RUN=seconds
+	@tools $@ tests/python/requirements.txt
+	MULTI_UPLOAD_LONG_RUN=$(LONG_RUN) $(PY) -m pytest tests/e2e/test_long_run.py -s
+
 .PHONY: test-install
 test-install: node-build ## `pip install .` and `npm install`, with a debug build
 	@if ! have_python; then

@@ -7,10 +7,11 @@ use crate::{Fault, FaultKind};
 /// The most that [`crate::probe`] reads of one file, in bytes.
 pub(crate) const READ_LIMIT: u64 = 1 << 20;
 
-/// A file of a known length, read at places, never more than [`READ_LIMIT`] in all.
+/// A file of a known length, read at places, never more than a limit in all.
 pub(crate) struct Source<'a, R> {
     reader: &'a mut R,
     len: u64,
+    limit: u64,
     left: u64,
     ahead: usize,
     window: Vec<u8>,
@@ -19,10 +20,16 @@ pub(crate) struct Source<'a, R> {
 
 impl<'a, R: Read + Seek> Source<'a, R> {
     pub(crate) fn new(reader: &'a mut R, len: u64) -> Self {
+        Self::with_limit(reader, len, READ_LIMIT)
+    }
+
+    /// One of which `limit` bytes may be read.
+    pub(crate) fn with_limit(reader: &'a mut R, len: u64, limit: u64) -> Self {
         Self {
             reader,
             len,
-            left: READ_LIMIT,
+            limit,
+            left: limit,
             ahead: 4096,
             window: Vec::new(),
             window_at: 0,
@@ -73,8 +80,9 @@ impl<'a, R: Read + Seek> Source<'a, R> {
     fn fetch(&mut self, what: &str, at: u64, count: usize) -> Result<(), Fault> {
         if count as u64 > self.left {
             return Err(Fault::too_large(format!(
-                "what the {what} says about itself is longer than the {READ_LIMIT} bytes that are read for it; \
-                 export it again with an ordinary program"
+                "what the {what} says about itself is longer than the {} bytes that are read for it; export it \
+                 again with an ordinary program",
+                self.limit
             )));
         }
         let wanted = (count.max(self.ahead) as u64)

@@ -18,6 +18,7 @@ fn images_are_known_by_their_content() {
         ("orientation-1.jpg", "image/jpeg"),
         ("progressive.jpg", "image/jpeg"),
         ("gray.jpg", "image/jpeg"),
+        ("profile.jpg", "image/jpeg"),
         ("plain.png", "image/png"),
         ("palette.png", "image/png"),
         ("gray16.png", "image/png"),

@@ -22,6 +22,7 @@ use crate::epoch::{self, Epoch};
 use crate::gate::Gate;
 use crate::keys;
 use crate::media::Library;
+use crate::metrics::Metrics;
 use crate::publish::{Dispatcher, Wake, doubt_everything};
 use crate::rezone::{resolver, rezone};
 use crate::shared_time;
@@ -130,6 +131,7 @@ impl Engine {
             platforms,
             clock: config.clock.clone(),
             wake,
+            metrics: Metrics::default(),
             changes,
             config,
         }));

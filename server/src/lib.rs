@@ -16,6 +16,7 @@ mod gate;
 mod ids;
 mod keys;
 mod media;
+mod metrics;
 mod offline;
 mod publish;
 mod rezone;

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::gate::Gate;
 use crate::media::Library;
+use crate::metrics::Metrics;
 use crate::publish::Wake;
 use crate::store::{Millis, Store, StoreError, WriteLimit};
 
@@ -34,6 +35,7 @@ pub(crate) struct AppInner {
     pub(crate) platforms: Platforms,
     pub(crate) clock: Clock,
     pub(crate) wake: Wake,
+    pub(crate) metrics: Metrics,
     /// Highest change number that is stored.
     pub(crate) changes: watch::Receiver<u64>,
     /// When the database was found to be restored or copied, the last time.

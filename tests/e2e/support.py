@@ -100,6 +100,8 @@ class Api:
     def __init__(self, url: str, key: str | None = None) -> None:
         self.url = url
         self.key = key
+        # How long an answer may take.
+        self.patience = PATIENCE
 
     def call(
         self,
@@ -115,7 +117,7 @@ class Api:
             sent["content-type"] = "application/json"
         sent |= headers or {}
         base = urlsplit(self.url)
-        connection = HTTPConnection(base.netloc, timeout=PATIENCE)
+        connection = HTTPConnection(base.netloc, timeout=self.patience)
         try:
             connection.request(method, base.path + path, body, sent)
             answer = connection.getresponse()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from cluster import database
-from support import Api, Program, Sandbox, Service, fault, in_seconds, run, until
+from support import Api, Program, Sandbox, Service, fault, in_seconds, moment, run, until
 
 PINS = ("POST", "/v5/pins")
 TOKENS = "POST /v5/oauth/token"
@@ -171,10 +171,16 @@ def test_one_is_killed_in_the_middle(nodes: list[Service], network: Sandbox) -> 
     )
     victim, *others = nodes
     victim.kill()
+    killed = moment(in_seconds(0))
     assert len([title for title in network.titles() if title.startswith("Killed")]) < 36
     # A lease ends within 30 s; then the network is looked at, and what is proven absent sent again.
     done = others[0].api.wait(uploads, seconds=60)
     check(network, "Killed", done)
+    api = others[0].api
+    events = [e for u in done for e in api.get(f"/v1/uploads/{u['id']}/events")["items"]]
+    doubted = [moment(e["at"]) for e in events if e["kind"] == "target.reconciling"]
+    # The leases of the dead have moved by then.
+    assert 0 < max((at - killed).total_seconds() for at in doubted) <= 32
 
 
 def test_a_node_stops_cleanly_while_others_go_on(nodes: list[Service], network: Sandbox) -> None:

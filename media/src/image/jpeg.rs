@@ -48,7 +48,7 @@ pub(crate) fn header<R: Read + Seek>(source: &mut Source<'_, R>) -> Result<Heade
                     u16::from_be_bytes([h1, h0]).into(),
                 );
                 let (width, height) = sides(WHAT, width, height)?;
-                size = Some((width, height, components));
+                size = Some((width, height, components, marker));
             }
             0xE1 if turned.is_none() && content > 6 => {
                 // Bounded by the two bytes of the length.
@@ -58,7 +58,7 @@ pub(crate) fn header<R: Read + Seek>(source: &mut Source<'_, R>) -> Result<Heade
                 }
             }
             0xDA => {
-                let Some((width, height, components)) = size else {
+                let Some((width, height, components, coding)) = size else {
                     return Err(Fault::broken(WHAT, "its picture has no size"));
                 };
                 find_end(source, at)?;
@@ -69,6 +69,7 @@ pub(crate) fn header<R: Read + Seek>(source: &mut Source<'_, R>) -> Result<Heade
                     orientation: turned.unwrap_or(Orientation::NoTransforms),
                     is_cmyk: components == 4,
                     animated: false,
+                    cost: cost(coding, components),
                 });
             }
             _ => {}
@@ -77,6 +78,16 @@ pub(crate) fn header<R: Read + Seek>(source: &mut Source<'_, R>) -> Result<Heade
     Err(Fault::too_large(format!(
         "the {WHAT} has more than {MAX_SEGMENTS} segments before its picture; export it again with an ordinary program"
     )))
+}
+
+/// Bytes a pixel: the picture twice, and all coefficients (two bytes each) if it comes in several passes.
+fn cost(coding: u8, components: u8) -> u64 {
+    let sequential = matches!(coding, 0xC0 | 0xC1);
+    6 + if sequential {
+        0
+    } else {
+        2 * u64::from(components)
+    }
 }
 
 /// The marker at `at` and where what follows it begins. Any number of FF bytes may stand in front.

@@ -21,6 +21,8 @@ pub(crate) struct Header {
     pub(crate) is_cmyk: bool,
     /// More than one frame.
     pub(crate) animated: bool,
+    /// Bytes of memory that decoding and then turning the picture takes at most for each pixel.
+    pub(crate) cost: u64,
 }
 
 impl Header {
@@ -54,7 +56,7 @@ impl Header {
 }
 
 /// Degrees clockwise, leaving mirroring aside.
-fn rotation(orientation: Orientation) -> u16 {
+pub(crate) fn rotation(orientation: Orientation) -> u16 {
     match orientation {
         Orientation::NoTransforms | Orientation::FlipHorizontal => 0,
         Orientation::Rotate90 | Orientation::Rotate90FlipH => 90,

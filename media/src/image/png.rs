@@ -13,36 +13,14 @@ const WHAT: &str = "PNG image";
 
 /// The header of a PNG whose last chunk is there. The number of chunks is bounded by what is read in all.
 pub(crate) fn header<R: Read + Seek>(source: &mut Source<'_, R>) -> Result<Header, Fault> {
-    let first: [u8; 21] = source.array(WHAT, 8)?;
-    let [
-        l3,
-        l2,
-        l1,
-        l0,
-        b'I',
-        b'H',
-        b'D',
-        b'R',
-        w3,
-        w2,
-        w1,
-        w0,
-        h3,
-        h2,
-        h1,
-        h0,
-        ..,
-    ] = first
-    else {
+    if source.array::<8>(WHAT, 8)? != *b"\0\0\0\x0DIHDR" {
         return Err(Fault::broken(WHAT, "its header is missing"));
-    };
-    if u32::from_be_bytes([l3, l2, l1, l0]) != 13 {
-        return Err(Fault::broken(WHAT, "its header has a wrong length"));
     }
     let (width, height) = (
-        u32::from_be_bytes([w3, w2, w1, w0]),
-        u32::from_be_bytes([h3, h2, h1, h0]),
+        u32::from_be_bytes(source.array(WHAT, 16)?),
+        u32::from_be_bytes(source.array(WHAT, 20)?),
     );
+    let [depth] = source.array(WHAT, 24)?;
     let (width, height) = sides(WHAT, width, height)?;
     if width > i32::MAX.unsigned_abs() || height > i32::MAX.unsigned_abs() {
         return Err(Fault::broken(
@@ -57,6 +35,8 @@ pub(crate) fn header<R: Read + Seek>(source: &mut Source<'_, R>) -> Result<Heade
         orientation: Orientation::NoTransforms,
         is_cmyk: false,
         animated: false,
+        // The picture twice, the first time with all its bits.
+        cost: if depth == 16 { 12 } else { 8 },
     };
     let mut at = 8 + 4 + 4 + 13 + 4;
     let mut has_picture = false;

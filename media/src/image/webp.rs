@@ -78,6 +78,8 @@ pub(crate) fn header<R: Read + Seek>(source: &mut Source<'_, R>) -> Result<Heade
         orientation: turned,
         is_cmyk: false,
         animated: frames > 1,
+        // The picture twice, and what it is put together from.
+        cost: 12,
     })
 }
 

@@ -121,3 +121,32 @@ impl Seek for Sparse {
 pub fn probe(bytes: &[u8]) -> Result<multi_upload_wire::MediaFacts, multi_upload_media::Fault> {
     multi_upload_media::probe(&mut Cursor::new(bytes), bytes.len() as u64)
 }
+
+/// The picture in these bytes, as stored.
+pub fn picture(bytes: &[u8]) -> image::RgbaImage {
+    image::load_from_memory(bytes)
+        .expect("a picture")
+        .into_rgba8()
+}
+
+/// Asserts that the picture shows red, green, blue and white fields, in this order.
+#[track_caller]
+pub fn assert_corners(picture: &image::RgbaImage, tolerance: u8, what: &str) {
+    const CORNERS: [[u8; 3]; 4] = [[220, 30, 30], [30, 180, 30], [30, 30, 220], [230, 230, 230]];
+    let (width, height) = picture.dimensions();
+    for (at, expected) in (0_u32..).zip(CORNERS) {
+        let (x, y) = (
+            width / 4 + at % 2 * width / 2,
+            height / 4 + at / 2 * height / 2,
+        );
+        let [found @ .., alpha] = picture.get_pixel(x, y).0;
+        let is_near = found
+            .iter()
+            .zip(expected)
+            .all(|(a, b)| a.abs_diff(b) <= tolerance);
+        assert!(
+            is_near && alpha == 255,
+            "{what}, field {at}: {found:?} instead of {expected:?}"
+        );
+    }
+}

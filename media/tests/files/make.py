@@ -1,6 +1,6 @@
 """Makes the images beside it."""
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageCms, ImageDraw
 
 UPRIGHT = (48, 32)
 CORNERS = [(220, 30, 30), (30, 180, 30), (30, 30, 220), (230, 230, 230)]
@@ -47,10 +47,12 @@ def main():
     corners("L").save("gray.jpg", quality=90)
     upright.save("progressive.jpg", quality=90, progressive=True)
     upright.save("plain.png")
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    upright.save("profile.jpg", quality=90, icc_profile=profile)
     clear = corners("RGBA")
     clear.paste((0, 0, 0, 0), (0, 0, 12, 12))
     clear.save("alpha.png")
-    clear.quantize(8).save("palette.png", transparency=0)
+    clear.quantize(8).save("palette.png")
     corners("L").convert("I;16").save("gray16.png")
     upright.save("lossy.webp", quality=80)
     upright.save("lossless.webp", lossless=True)

@@ -12,6 +12,7 @@ mod fields;
 mod health;
 mod limits;
 mod local;
+mod metrics;
 mod openapi;
 mod problem;
 mod query;
@@ -35,7 +36,9 @@ use crate::state::App;
 
 /// The whole API.
 pub(crate) fn router(app: App) -> Router {
-    use Scope::{AccountsRead, AccountsWrite, Admin, MediaWrite, UploadsRead, UploadsWrite};
+    use Scope::{
+        AccountsRead, AccountsWrite, Admin, AuditRead, MediaWrite, UploadsRead, UploadsWrite,
+    };
     use uploads::{actions, changes, create, edit, read};
 
     Routes::new(app)
@@ -109,6 +112,7 @@ pub(crate) fn router(app: App) -> Router {
         .add("/v1/api-keys", Admin, get(api_keys::list))
         .add("/v1/api-keys", Admin, post(api_keys::create))
         .add("/v1/api-keys/{id}", Admin, delete(api_keys::revoke))
+        .add("/metrics", AuditRead, get(metrics::metrics))
         .open("/v1/media", options(tus::options))
         .open("/v1/media/{id}", options(tus::options))
         .open("/oauth/{platform}/callback", get(callback::callback))
@@ -158,6 +162,8 @@ impl Routes {
         self.router
             .fallback(async || StatusCode::NOT_FOUND)
             .layer(from_fn(request::surround))
+            // Outside of it, since it counts.
+            .layer(axum::Extension(self.app.metrics.clone()))
             .with_state(self.app)
     }
 }

@@ -4,7 +4,7 @@ use multi_upload_wire::{ErrorInfo, REGISTRY};
 use serde_json::{Value, json};
 use utoipa::{OpenApi, ToResponse};
 
-use super::{accounts, api_keys, callback, health, limits, slots, tus, uploads};
+use super::{accounts, api_keys, callback, health, limits, metrics, slots, tus, uploads};
 
 /// An answer that is not a success.
 #[derive(ToResponse)]
@@ -34,7 +34,7 @@ pub(crate) struct Problem(ErrorInfo);
         slots::list, slots::create, slots::update, slots::delete,
         tus::options, tus::create, tus::offset, tus::append, tus::remove, tus::get,
         api_keys::list, api_keys::create, api_keys::revoke,
-        callback::callback, health::healthz, health::readyz
+        callback::callback, health::healthz, health::readyz, metrics::metrics
     ),
     components(schemas(ErrorInfo), responses(Problem)),
     tags(

@@ -16,6 +16,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::problem::Problem;
+use crate::metrics::Metrics;
 
 /// Names the request in the answer and in the log.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -33,6 +34,7 @@ pub(crate) async fn surround(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     // The pattern of the route, not the path: a span must not carry what a caller can make long.
+    let metrics = request.extensions().get::<Metrics>().cloned();
     let route = request
         .extensions()
         .get::<MatchedPath>()
@@ -45,6 +47,16 @@ pub(crate) async fn surround(request: Request, next: Next) -> Response {
         .instrument(span.clone())
         .await;
     finish(&mut response, &id, &method, &path);
+    if let Some(metrics) = metrics {
+        let status = response.status().as_u16();
+        let seconds = started.elapsed().as_secs_f64();
+        let method = if method.as_str().len() > 7 {
+            "other"
+        } else {
+            method.as_str()
+        };
+        metrics.requests().answered(method, &route, status, seconds);
+    }
     let _entered = span.enter();
     tracing::info!(
         status = response.status().as_u16(),

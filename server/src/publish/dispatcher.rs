@@ -216,6 +216,7 @@ impl Round {
             .collect();
         if !changes.is_empty() {
             tracing::warn!(count = changes.len(), "targets without a living worker");
+            self.app.metrics.publishing().leases_ended(changes.len());
             self.app.store.change_targets(changes).await?;
         }
         Ok(())

@@ -162,6 +162,7 @@ impl Worker<'_> {
                 ),
             ))
         } else {
+            self.app.metrics.publishing().sent();
             platform.commit(connection, token.secret(), &prepared).await
         };
         match &answer {
@@ -286,6 +287,7 @@ impl Worker<'_> {
             };
             match app.store.change_target(change.clone()).await {
                 Ok(Some(row)) => {
+                    app.metrics.publishing().moved(&change);
                     tracing::info!(target_id = %row.id, account = %row.account_id, phase = ?row.phase, "{}", change.event.detail);
                     return (!row.phase.is_terminal()).then_some(row);
                 }
@@ -304,6 +306,7 @@ impl Worker<'_> {
                     }
                 },
                 Ok(None) => {
+                    app.metrics.publishing().refused();
                     tracing::warn!(target_id = %target.id, "another holder has moved this target on");
                     return None;
                 }

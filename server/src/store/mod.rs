@@ -23,7 +23,7 @@ use jiff::civil::Date;
 pub(crate) use open::{FILE, Opened, open, open_beside};
 
 pub use model::{
-    AccountRow, AccountUse, ApiKeyRow, Attempt, AttemptChange, ConnectRow, CreateOutcome,
+    AccountRow, AccountUse, ApiKeyRow, Attempt, AttemptChange, Census, ConnectRow, CreateOutcome,
     DataKeyRow, Doubt, EventRow, Held, Idempotency, MediaRow, Millis, NewEvent, NewUpload, Owner,
     Phase, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
@@ -309,6 +309,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes a file's row; true if it was there.
     async fn delete_media(&self, owner: &Owner, id: &str) -> StoreResult<bool>;
+
+    /// Counts what stands in the database at `now`, over all teams.
+    async fn census(&self, now: Millis) -> StoreResult<Census>;
 
     /// Removes idempotency keys made before `before`, pending connections and such that ended before it.
     async fn forget(&self, before: Millis) -> StoreResult<u64>;

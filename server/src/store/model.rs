@@ -486,3 +486,26 @@ pub struct MediaRow {
     /// When it is removed if unused.
     pub expires_at: Option<Millis>,
 }
+
+/// What stands in the database, over all teams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Census {
+    /// Targets that wait for their time, a limit or another try.
+    pub waiting: i64,
+    /// Those among them whose time has come.
+    pub due: i64,
+    /// Claimed or armed.
+    pub under_way: i64,
+    /// Their outcome is not known yet.
+    pub in_doubt: i64,
+    /// A person must decide.
+    pub needs_review: i64,
+    /// Accounts that must be connected again.
+    pub accounts_unusable: i64,
+    /// Since when somebody could have been taken and was not.
+    pub oldest_due: Option<Millis>,
+    /// The longest ended lease that still stands.
+    pub oldest_lease: Option<Millis>,
+    /// Targets with two open attempts: none, as long as the store keeps its rules.
+    pub attempts_open_twice: i64,
+}

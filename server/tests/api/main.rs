@@ -6,6 +6,7 @@ mod accounts;
 mod actions;
 mod bad_input;
 mod media;
+mod metrics;
 mod requests;
 mod slots;
 mod support;

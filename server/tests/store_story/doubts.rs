@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use multi_upload_server::store::{AttemptChange, Phase, Store, TargetChange, TargetRow};
+use multi_upload_server::store::{AttemptChange, Census, Phase, Store, TargetChange, TargetRow};
 
 use crate::rows::{
-    Extra as _, attempt, change, claim, home, ids, moved, stored, strangers, upload, wakes_by,
+    Extra as _, account, attempt, change, claim, home, ids, moved, stored, strangers, upload,
+    wakes_by,
 };
 
 const LANE: [(&str, &str); 1] = [("pinterest:1", "b1")];
@@ -234,4 +235,32 @@ pub(crate) async fn posts_of_our_own_are_known(store: Arc<dyn Store>) {
         "of this account and mode, whoever's team"
     );
     assert!(known(&[]).await.is_empty());
+}
+
+pub(crate) async fn what_stands_is_counted(store: Arc<dyn Store>) {
+    assert_eq!(store.census(1_000).await.unwrap(), Census::default());
+    doubtful(&*store, 1, "one", 5_000).await;
+    let lost = armed(&*store, 2, "two").await;
+    moved(&*store, &lost, Phase::NeedsReview, 120).await;
+    armed(&*store, 3, "three").await;
+    stored(&*store, upload(4, 300, &[("pinterest:2", "b1")])).await;
+    stored(&*store, upload(5, 9_000, &[("pinterest:3", "b1")])).await;
+    let mut cut_off = account("pinterest:9");
+    cut_off.usable = false;
+    store.put_account(cut_off).await.unwrap();
+    let census = store.census(2_000).await.unwrap();
+    assert_eq!(
+        census,
+        Census {
+            waiting: 2,
+            due: 1,
+            under_way: 1,
+            in_doubt: 1,
+            needs_review: 1,
+            accounts_unusable: 1,
+            oldest_due: Some(300),
+            oldest_lease: Some(2_000),
+            attempts_open_twice: 0,
+        }
+    );
 }

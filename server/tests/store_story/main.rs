@@ -56,7 +56,7 @@ rules! {
         several_changes_stand_each_for_itself;
     doubts: a_doubt_blocks_its_like_and_no_other_pin_of_the_board, a_look_is_taken_when_it_is_due,
         a_second_post_is_looked_for_at_its_time, a_baseline_is_kept_until_the_target_has_ended,
-        a_target_is_read_by_who_holds_it, posts_of_our_own_are_known;
+        a_target_is_read_by_who_holds_it, posts_of_our_own_are_known, what_stands_is_counted;
     turns: nothing_is_taken_from_a_held_account, a_hold_does_not_bring_anything_forward, a_write_limit_holds_over_claims,
         a_write_limit_is_of_an_account_on_its_platform, accounts_take_turns, a_clock_that_went_back_keeps_nobody_waiting;
     slots: next_slots_are_filled_in_order, targets_have_times_of_their_own, without_a_free_slot_nothing_is_stored,

@@ -78,15 +78,15 @@ pub(super) fn run(artefacts: &Artefacts, effort: Effort) -> Result<Vec<Figure>, 
 }
 
 /// What the callers send.
-struct Uploads {
-    account: String,
+pub(super) struct Uploads {
+    pub(super) account: String,
     board: String,
     head: String,
 }
 
 impl Uploads {
     /// Connects an account of the sandbox by the way a user goes, and reads its boards.
-    fn connect(service: &Service) -> Result<Self, String> {
+    pub(super) fn connect(service: &Service) -> Result<Self, String> {
         let session = service.ask(
             "POST",
             "/v1/accounts/connect",
@@ -113,7 +113,7 @@ impl Uploads {
         })
     }
 
-    fn body(&self, label: &str) -> Value {
+    pub(super) fn body(&self, label: &str) -> Value {
         json!({
             "accounts": [self.account],
             "board_id": self.board,
@@ -141,7 +141,11 @@ fn text(value: &Value) -> Result<String, String> {
 }
 
 /// One upload as the service has stored it, with everything that went into its transaction.
-async fn template(data: &Path, service: &Service, uploads: &Uploads) -> Result<NewUpload, String> {
+pub(super) async fn template(
+    data: &Path,
+    service: &Service,
+    uploads: &Uploads,
+) -> Result<NewUpload, String> {
     let answer = service.ask("POST", "/v1/upload", &uploads.body("template"))?;
     let id = text(&answer["id"])?;
     let store = SqliteStore::open_shared(&data.join("multi-upload.db"))
@@ -179,7 +183,7 @@ async fn template(data: &Path, service: &Service, uploads: &Uploads) -> Result<N
 }
 
 /// The same upload under other ids.
-fn copy(template: &NewUpload, number: usize) -> NewUpload {
+pub(super) fn copy(template: &NewUpload, number: usize) -> NewUpload {
     let mut new = template.clone();
     new.row.id = format!("up_{}", uuid::Uuid::now_v7().simple());
     for target in &mut new.row.targets {

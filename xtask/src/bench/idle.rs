@@ -59,7 +59,7 @@ fn folder() -> Result<TempDir, String> {
     TempDir::new().map_err(|error| error.to_string())
 }
 
-fn resident_mb(pid: u32) -> Result<f64, String> {
+pub(super) fn resident_mb(pid: u32) -> Result<f64, String> {
     let path = format!("/proc/{pid}/status");
     let text = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -6,13 +6,18 @@
 
 mod artefacts;
 mod callers;
+mod cluster;
 mod create_many;
+mod dispatch;
 mod durable;
 mod figure;
 mod idle;
 mod import;
+mod lateness;
 mod measure;
+mod peers;
 mod plain;
+mod seed;
 mod service;
 mod stub;
 
@@ -27,7 +32,7 @@ use crate::root::root;
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Which benches to run: import, create-many, durable, idle; none means all
+    /// Which benches to run: import, create-many, durable, idle, dispatch, lateness; none means all
     names: Vec<Name>,
     /// Print JSON instead of a table
     #[arg(long)]
@@ -52,10 +57,19 @@ enum Name {
     CreateMany,
     Durable,
     Idle,
+    Dispatch,
+    Lateness,
 }
 
 impl Name {
-    const ALL: [Self; 4] = [Self::Import, Self::CreateMany, Self::Durable, Self::Idle];
+    const ALL: [Self; 6] = [
+        Self::Import,
+        Self::CreateMany,
+        Self::Durable,
+        Self::Idle,
+        Self::Dispatch,
+        Self::Lateness,
+    ];
 }
 
 /// How much is done.
@@ -100,6 +114,8 @@ pub(crate) fn run(args: &Args) -> Result<(), String> {
             Name::CreateMany => create_many::run(&artefacts, effort)?,
             Name::Durable => durable::run(&artefacts, effort)?,
             Name::Idle => idle::run(&artefacts, effort)?,
+            Name::Dispatch => dispatch::run(&artefacts, effort)?,
+            Name::Lateness => lateness::run(&artefacts, effort)?,
         });
     }
     if args.json {

@@ -114,6 +114,7 @@ impl World {
             platforms,
             clock: self.clock.clone(),
             wake,
+            metrics: crate::metrics::Metrics::default(),
             changes: self.store.changes_watch(),
             config,
         })))

@@ -189,6 +189,8 @@ async fn apply(
     }
     close_attempts(tx, &moved).await?;
     open_attempts(tx, &moved).await?;
+    forget_baselines(tx, &moved).await?;
+    free_slots(tx, &moved).await?;
     let new_events: Vec<_> = moved
         .iter()
         .map(|(_, place, change)| (place.upload, &change.event))
@@ -252,8 +254,7 @@ async fn apply_one(tx: &Transaction<'_>, n: i64, change: &TargetChange) -> Res<u
     .await
 }
 
-/// Writes outcomes; what was unclear may become clear later, and what was proven stays. What existed before an attempt is
-/// forgotten when its target has ended; one that is canceled frees its slot.
+/// Writes outcomes; what was unclear may become clear later, and what was proven stays.
 async fn close_attempts(tx: &Transaction<'_>, moved: &[(usize, &Place, &TargetChange)]) -> Res<()> {
     let (mut targets, mut numbers, mut outcomes, mut times) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -275,12 +276,24 @@ async fn close_attempts(tx: &Transaction<'_>, moved: &[(usize, &Place, &TargetCh
         )
         .await?;
     }
+    Ok(())
+}
+
+/// What is canceled frees its slot.
+async fn free_slots(tx: &Transaction<'_>, moved: &[(usize, &Place, &TargetChange)]) -> Res<()> {
     let canceled: Vec<_> = moved
         .iter()
         .filter(|(_, _, change)| change.row.phase == Phase::Canceled)
         .map(|(_, place, _)| place.n)
         .collect();
-    wall_times::free(tx, &canceled).await?;
+    wall_times::free(tx, &canceled).await
+}
+
+/// What existed before an attempt is of no use when its target has ended.
+async fn forget_baselines(
+    tx: &Transaction<'_>,
+    moved: &[(usize, &Place, &TargetChange)],
+) -> Res<()> {
     let ended: Vec<_> = moved
         .iter()
         .filter(|(_, _, change)| change.row.phase.is_terminal())

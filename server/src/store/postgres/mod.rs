@@ -9,6 +9,7 @@
 //!   a pooler in between must pool by session.
 
 mod accounts;
+mod census;
 mod change;
 mod claim;
 mod codec;
@@ -41,7 +42,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AccountRow, AccountUse, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EditOutcome,
+    AccountRow, AccountUse, ApiKeyRow, Census, ConnectRow, CreateOutcome, DataKeyRow, EditOutcome,
     EventRow, Held, KeptTime, MediaRow, Millis, NewUpload, Owner, Retime, SlotOutcome, SlotRow,
     Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
@@ -505,6 +506,11 @@ impl Store for PgStore {
     async fn delete_media(&self, owner: &Owner, id: &str) -> StoreResult<bool> {
         let client = self.db.client().await?;
         Ok(media::delete(&client, owner, id).await?)
+    }
+
+    async fn census(&self, now: Millis) -> StoreResult<Census> {
+        let client = self.db.client().await?;
+        Ok(census::census(&client, now).await?)
     }
 
     async fn forget(&self, before: Millis) -> StoreResult<u64> {

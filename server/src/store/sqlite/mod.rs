@@ -2,6 +2,7 @@
 
 mod accounts;
 mod backup;
+mod census;
 mod claims;
 mod codec;
 mod events;
@@ -28,7 +29,7 @@ use jiff::civil::Date;
 use tokio::sync::watch;
 
 use super::{
-    AccountRow, AccountUse, ApiKeyRow, ConnectRow, CreateOutcome, DataKeyRow, EditOutcome,
+    AccountRow, AccountUse, ApiKeyRow, Census, ConnectRow, CreateOutcome, DataKeyRow, EditOutcome,
     EventRow, Held, KeptTime, MediaRow, Millis, NewUpload, Owner, Retime, SlotOutcome, SlotRow,
     Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
@@ -497,6 +498,12 @@ impl Store for SqliteStore {
         let (owner, id) = (owner.clone(), id.to_owned());
         self.writer
             .run(move |tx| media::delete(tx.conn, &owner, &id))
+            .await
+    }
+
+    async fn census(&self, now: Millis) -> StoreResult<Census> {
+        self.readers
+            .run(move |conn| census::census(conn, now))
             .await
     }
 

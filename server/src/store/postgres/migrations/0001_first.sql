@@ -76,6 +76,8 @@ CREATE INDEX targets_by_lease ON targets (lease_until) WHERE phase IN (2, 3, 4) 
 -- Doubts by their next look, second looks for a duplicate by their time.
 CREATE INDEX targets_by_look ON targets (due_at) WHERE phase = 4 AND lease_until IS NULL;
 CREATE INDEX targets_by_sentinel ON targets (sentinel_at) WHERE phase = 6 AND sentinel_at IS NOT NULL;
+-- What waits for a person.
+CREATE INDEX targets_review ON targets (team, mode) WHERE phase = 10;
 -- A post on a network belongs to one target.
 CREATE UNIQUE INDEX targets_by_remote_id ON targets (mode, account_id, remote_id) WHERE remote_id IS NOT NULL;
 

@@ -71,6 +71,8 @@ CREATE INDEX targets_by_lease ON targets (lease_until) WHERE lease_until IS NOT 
 -- What is to be looked for next.
 CREATE INDEX targets_looks ON targets (due_at) WHERE phase = 4 AND lease_until IS NULL;
 CREATE INDEX targets_sentinels ON targets (sentinel_at) WHERE phase = 6 AND sentinel_at IS NOT NULL;
+-- What waits for a person.
+CREATE INDEX targets_review ON targets (team, mode) WHERE phase = 10;
 -- A post on a network belongs to one target.
 CREATE UNIQUE INDEX targets_by_remote_id ON targets (mode, account_id, remote_id) WHERE remote_id IS NOT NULL;
 
