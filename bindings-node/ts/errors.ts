@@ -218,6 +218,8 @@ export class QuotaError extends MultiUploadError {
  * - `MEDIA_TOO_LARGE`: The file is too large.
  * - `MEDIA_PIXELS_EXCEEDED`: The picture has too many or too few pixels.
  * - `MEDIA_FETCH_FAILED`: The media address could not be fetched.
+ * - `MEDIA_PROCESSING`: The network is still processing the video.
+ * - `MEDIA_PROCESSING_FAILED`: The network could not process the video.
  * - `URL_NOT_ALLOWED`: The address is not allowed.
  */
 export class MediaError extends MultiUploadError {
@@ -342,6 +344,8 @@ export const CODES: Record<string, string> = {
   MEDIA_TOO_LARGE: "MediaError",
   MEDIA_PIXELS_EXCEEDED: "MediaError",
   MEDIA_FETCH_FAILED: "MediaError",
+  MEDIA_PROCESSING: "MediaError",
+  MEDIA_PROCESSING_FAILED: "MediaError",
   URL_NOT_ALLOWED: "MediaError",
   IDEMPOTENCY_IN_PROGRESS: "IdempotencyError",
   IDEMPOTENCY_BODY_MISMATCH: "IdempotencyError",

@@ -1,8 +1,6 @@
 //! What a target says, after overrides: the same for every attempt.
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use multi_upload_wire::{FieldError, Warning};
+use multi_upload_wire::{FieldError, MediaFacts, Warning};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -44,15 +42,18 @@ pub enum ContentMedia {
         url: String,
     },
     /// A stored image.
-    ImageFile {
-        /// `md_…`
-        media_id: String,
-        /// Type by content.
-        content_type: String,
-        /// Of the content, lower-case hex.
-        sha256: String,
-        /// Size.
-        bytes: u64,
+    ImageFile(StoredFile),
+    /// Several images in one post.
+    Carousel {
+        /// In order.
+        images: Vec<Source>,
+    },
+    /// A video.
+    Video {
+        /// The video itself.
+        video: Source,
+        /// What stands there before it plays.
+        cover: Cover,
     },
 }
 
@@ -62,21 +63,54 @@ impl Default for ContentMedia {
     }
 }
 
+/// Where a picture or video comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A public address.
+    Url(String),
+    /// A stored file.
+    File(StoredFile),
+}
+
+/// The cover of a video.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cover {
+    /// The frame at this time, in whole seconds.
+    KeyFrame(u32),
+    /// An image at a public address.
+    Url(String),
+    /// A stored image.
+    File(StoredFile),
+}
+
+impl Default for Cover {
+    /// The first frame.
+    fn default() -> Self {
+        Self::KeyFrame(0)
+    }
+}
+
+/// A file of the service's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredFile {
+    /// `md_…`
+    pub media_id: String,
+    /// Of the content, lower-case hex.
+    pub sha256: String,
+    /// Size.
+    pub bytes: u64,
+    /// What the content is.
+    pub facts: Box<MediaFacts>,
+}
+
 /// Answer of a local check: what the network would refuse, before anything is sent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Check {
-    /// Refused. Pointers are relative to the content: `/title`, `/link`, `/board_id`, `/media`.
+    /// Refused. Pointers are relative to the content: `/title`, `/link`, `/board_id`, `/media`, `/media/images/1`,
+    /// `/media/cover`.
     pub errors: Vec<FieldError>,
     /// Allowed, but probably not meant.
     pub warnings: Vec<Warning>,
-}
-
-/// Where stored files are read from.
-#[async_trait]
-pub trait MediaSource: Send + Sync {
-    /// The whole content of a stored image, at most 20 MB.
-    ///
-    /// # Errors
-    /// Whatever the store says; a missing file is `NotFound`.
-    async fn read(&self, media_id: &str) -> std::io::Result<Bytes>;
 }

@@ -20,11 +20,13 @@ mod failure;
 mod outside;
 pub mod pinterest;
 mod platform;
+mod preparing;
 
-pub use content::{Check, Content, ContentMedia, MediaSource};
+pub use content::{Check, Content, ContentMedia, Cover, Source, StoredFile};
 pub use failure::{FailureClass, PlatformError};
 pub use outside::{Outside, Stream, System};
 pub use platform::{
     AuthorizeRequest, BoardsQuery, CommitAnswer, Connection, Limits, Look, Platform, Prepared,
     Profile, Rate, RemotePost, TokenSet,
 };
+pub use preparing::{Fit, MediaSource, Pause, Pieces, Preparation, ReadyImage, Steps, Workshop};

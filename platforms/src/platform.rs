@@ -7,7 +7,7 @@ use bytes::Bytes;
 use multi_upload_wire::{Board, CreateBoard, CreateSection, ErrorInfo, Page, Section};
 use serde_json::Value;
 
-use crate::{Check, Content, MediaSource, PlatformError};
+use crate::{Check, Content, PlatformError, Preparation, Workshop};
 
 /// A network: Pinterest today.
 ///
@@ -86,15 +86,14 @@ pub trait Platform: Send + Sync + 'static {
     ) -> Result<Section, PlatformError>;
 
     /// *Prepare*: uploads media where the network wants that first, and builds the commit request.
-    /// No visible effect, may be repeated. `state` is what an earlier call returned in
-    /// [`Prepared::state`], so that nothing is uploaded twice.
+    /// No visible effect, may be repeated. What cost something is kept step by step, so that no call
+    /// uploads a file that an earlier one has uploaded.
     async fn prepare(
         &self,
         access_token: &str,
         content: &Content,
-        media: &dyn MediaSource,
-        state: Option<&Value>,
-    ) -> Result<Prepared, PlatformError>;
+        workshop: Workshop<'_>,
+    ) -> Result<Preparation, PlatformError>;
 
     /// *Open*: a connection for exactly one request, with TLS done.
     async fn open(&self) -> Result<Connection, PlatformError>;

@@ -4,27 +4,13 @@
 
 mod common;
 
-use std::io;
-
-use async_trait::async_trait;
-use bytes::Bytes;
-use common::{BOARD, EMPTY_BOARD, Fake, answer, pin, said};
+use common::{BOARD, EMPTY_BOARD, Fake, Files, answer, pin, said, stored};
 use multi_upload_platforms::{
-    CommitAnswer, Content, ContentMedia, FailureClass, MediaSource, Platform as _, PlatformError,
+    CommitAnswer, Content, ContentMedia, FailureClass, Platform as _, PlatformError, Preparation,
 };
 use multi_upload_sandbox::{Action, AppState, Fault, Lists, Options, Seed, Switches};
 use multi_upload_wire::{ErrorCode, Outcome};
 use serde_json::json;
-
-/// One stored image.
-struct Files(Vec<u8>);
-
-#[async_trait]
-impl MediaSource for Files {
-    async fn read(&self, _: &str) -> io::Result<Bytes> {
-        Ok(Bytes::copy_from_slice(&self.0))
-    }
-}
 
 /// A PNG of so many pixels, as far as anybody looks at it.
 fn png(width: u32, height: u32) -> Vec<u8> {
@@ -38,12 +24,7 @@ fn png(width: u32, height: u32) -> Vec<u8> {
 
 fn file(content: Content, bytes: &[u8], content_type: &str) -> Content {
     Content {
-        media: ContentMedia::ImageFile {
-            media_id: "md_1".to_owned(),
-            content_type: content_type.to_owned(),
-            sha256: String::new(),
-            bytes: bytes.len() as u64,
-        },
+        media: ContentMedia::ImageFile(stored(bytes, content_type)),
         ..content
     }
 }
@@ -54,11 +35,16 @@ impl Fake {
     }
 
     async fn publish_with(&self, content: &Content, image: Vec<u8>) -> CommitAnswer {
-        let prepared = self
+        let files = Files::of(&image);
+        let prepared = match self
             .platform
-            .prepare(&self.token, content, &Files(image), None)
+            .prepare(&self.token, content, files.workshop(None))
             .await
-            .unwrap();
+            .unwrap()
+        {
+            Preparation::Ready(prepared) => prepared,
+            Preparation::Later(pause) => panic!("{pause:?}"),
+        };
         let connection = self.platform.open().await.unwrap();
         self.platform
             .commit(connection, &self.token, &prepared)

@@ -99,6 +99,9 @@ pub struct Switches {
     pub media_processing_ms: u64,
     /// How the processing of a video ends.
     pub media_outcome: MediaOutcome,
+    /// Milliseconds that the signed form of a registration is good for; an hour by default (the real time is not
+    /// published).
+    pub media_form_ms: u64,
     /// Added to `created_at` of new pins: the platform's clock is off by so many milliseconds.
     pub clock_skew_ms: i64,
 }
@@ -113,6 +116,7 @@ impl Default for Switches {
             longest_page: 250,
             media_processing_ms: 1_000,
             media_outcome: MediaOutcome::default(),
+            media_form_ms: 3_600_000,
             clock_skew_ms: 0,
         }
     }

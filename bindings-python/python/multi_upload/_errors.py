@@ -206,6 +206,8 @@ class MediaError(MultiUploadError):
     * MEDIA_TOO_LARGE: the file is too large.
     * MEDIA_PIXELS_EXCEEDED: the picture has too many or too few pixels.
     * MEDIA_FETCH_FAILED: the media address could not be fetched.
+    * MEDIA_PROCESSING: the network is still processing the video.
+    * MEDIA_PROCESSING_FAILED: the network could not process the video.
     * URL_NOT_ALLOWED: the address is not allowed.
     """
 
@@ -290,6 +292,8 @@ CODES: dict[str, type[MultiUploadError]] = {
     "MEDIA_TOO_LARGE": MediaError,
     "MEDIA_PIXELS_EXCEEDED": MediaError,
     "MEDIA_FETCH_FAILED": MediaError,
+    "MEDIA_PROCESSING": MediaError,
+    "MEDIA_PROCESSING_FAILED": MediaError,
     "URL_NOT_ALLOWED": MediaError,
     "IDEMPOTENCY_IN_PROGRESS": IdempotencyError,
     "IDEMPOTENCY_BODY_MISMATCH": IdempotencyError,

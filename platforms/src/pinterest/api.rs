@@ -47,6 +47,8 @@ pub(super) enum Kind {
     Create,
     /// Trades a code or a refresh token.
     Token,
+    /// Registers a video. A registration that nobody uses means nothing.
+    Register,
 }
 
 impl Kind {
@@ -124,6 +126,40 @@ impl Api {
         self.send(Kind::Create, request).await
     }
 
+    /// Registers something that has no effect by itself.
+    pub(super) async fn register(
+        &self,
+        token: &str,
+        path: &[&str],
+        body: &Value,
+    ) -> Result<Value, PlatformError> {
+        let request = self
+            .http
+            .request(Method::POST, endpoint(&self.base, path))
+            .header(AUTHORIZATION, bearer(token)?)
+            .json(body);
+        self.send(Kind::Register, request).await
+    }
+
+    /// A call to an address that Pinterest names, as it is: no token goes with it, and nothing is repeated.
+    pub(super) async fn execute(
+        &self,
+        request: reqwest::Request,
+    ) -> Result<reqwest::Response, Broken> {
+        match &self.outside {
+            Some(outside) => exchange(outside.as_ref(), request).await,
+            None => self.http.execute(request).await.map_err(Broken::from),
+        }
+    }
+
+    /// From 0 up to 1, without it.
+    pub(super) fn random(&self) -> f64 {
+        match &self.outside {
+            Some(outside) => outside.random(),
+            None => rand::random(),
+        }
+    }
+
     /// A call of the token endpoint.
     pub(super) async fn token(
         &self,
@@ -155,11 +191,7 @@ impl Api {
             };
             error.info.attempts = Some(attempt);
             let left = deadline.saturating_duration_since(Instant::now());
-            let random = match &self.outside {
-                Some(outside) => outside.random(),
-                None => rand::random(),
-            };
-            match repeat::next(&self.repeats, kind, &error, attempt, left, random) {
+            match repeat::next(&self.repeats, kind, &error, attempt, left, self.random()) {
                 Decision::Wait { delay, .. } => tokio::time::sleep(delay).await,
                 Decision::Stop(stop) => {
                     error.info.exhausted = stop.is_exhausted();
@@ -175,11 +207,10 @@ impl Api {
         kind: Kind,
         request: reqwest::Request,
     ) -> Result<Value, PlatformError> {
-        let answer = match &self.outside {
-            Some(outside) => exchange(outside.as_ref(), request).await,
-            None => self.http.execute(request).await.map_err(Broken::from),
-        };
-        let mut response = answer.map_err(|broken| lost(kind, &broken))?;
+        let mut response = self
+            .execute(request)
+            .await
+            .map_err(|broken| lost(kind, &broken))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut body = Vec::new();
         while let Some(part) = response
@@ -309,7 +340,7 @@ pub(super) fn no_answer() -> PlatformFailure {
 }
 
 /// The innermost reason: the outer ones say "error sending request" and repeat the address.
-fn root_cause(error: &reqwest::Error) -> String {
+pub(super) fn root_cause(error: &reqwest::Error) -> String {
     let mut cause = error.source();
     while let Some(inner) = cause.and_then(std::error::Error::source) {
         cause = Some(inner);

@@ -5,7 +5,8 @@ use multi_upload_wire::{FieldError, Warning};
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::{Check, Content, ContentMedia};
+use super::check_media::MediaChoices;
+use crate::{Check, Content};
 
 const TITLE: usize = 100;
 const DESCRIPTION: usize = 800;
@@ -13,8 +14,6 @@ const DESCRIPTION: usize = 800;
 const DESCRIPTION_SHOWN: usize = 500;
 const LINK: usize = 2_048;
 const ALT_TEXT: usize = 500;
-/// 20 MB, as Pinterest's product pages give it for uploads.
-const IMAGE_BYTES: u64 = 20 * 1024 * 1024;
 
 /// Fields that the upload itself carries under these names.
 pub(super) const OWN_FIELDS: [&str; 7] = [
@@ -41,7 +40,7 @@ const SHORTENERS: [&str; 10] = [
     "tinyurl.com",
 ];
 
-pub(super) fn check(content: &Content) -> Check {
+pub(super) fn check(content: &Content, choices: MediaChoices) -> Check {
     let mut report = Report::default();
     report.length("/title", "The title", content.title.as_deref(), TITLE);
     report.length(
@@ -69,7 +68,7 @@ pub(super) fn check(content: &Content) -> Check {
     }
     report.link(content.link.as_deref());
     report.board(content);
-    report.media(&content.media);
+    report.media(&content.media, choices);
     report.fields(&content.fields);
     report.0
 }
@@ -84,7 +83,7 @@ fn count(text: &str) -> usize {
 }
 
 /// An absolute http or https address without spaces.
-fn web_address(text: &str) -> Option<Url> {
+pub(super) fn web_address(text: &str) -> Option<Url> {
     let begins = |scheme: &str| {
         text.get(..scheme.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
@@ -99,11 +98,16 @@ fn web_address(text: &str) -> Option<Url> {
         .filter(|url| url.host_str().is_some_and(|host| !host.is_empty()))
 }
 
+/// What was found so far.
 #[derive(Default)]
-struct Report(Check);
+pub(super) struct Report(Check);
 
 impl Report {
-    fn refuse(&mut self, pointer: &str, code: &str, detail: impl Into<String>) {
+    pub(super) fn into_errors(self) -> Vec<FieldError> {
+        self.0.errors
+    }
+
+    pub(super) fn refuse(&mut self, pointer: &str, code: &str, detail: impl Into<String>) {
         self.0.errors.push(FieldError {
             pointer: pointer.to_owned(),
             code: code.to_owned(),
@@ -111,7 +115,7 @@ impl Report {
         });
     }
 
-    fn warn(&mut self, pointer: &str, detail: String) {
+    pub(super) fn warn(&mut self, pointer: &str, detail: String) {
         self.0.warnings.push(Warning {
             pointer: pointer.to_owned(),
             detail,
@@ -174,57 +178,6 @@ impl Report {
                 "invalid",
                 "The section id is not a string of digits. Use the `id` from the board's section list, not the section's name.",
             );
-        }
-    }
-
-    fn media(&mut self, media: &ContentMedia) {
-        match media {
-            ContentMedia::ImageUrl { url } if url.is_empty() => {
-                self.refuse(
-                    "/media",
-                    "required",
-                    "A pin needs an image. Give its address or an uploaded file.",
-                );
-            }
-            ContentMedia::ImageUrl { url } => {
-                if web_address(url).is_none() {
-                    self.refuse(
-                        "/media",
-                        "invalid",
-                        "The image's address is not valid. Give a complete one such as https://example.com/image.jpg.",
-                    );
-                }
-            }
-            ContentMedia::ImageFile {
-                content_type,
-                bytes,
-                ..
-            } => {
-                if !matches!(content_type.as_str(), "image/jpeg" | "image/png") {
-                    self.refuse(
-                        "/media",
-                        "unsupported",
-                        format!("The file is {content_type}; Pinterest takes image/jpeg and image/png. Save it as one of these."),
-                    );
-                }
-                if *bytes > IMAGE_BYTES {
-                    self.refuse(
-                        "/media",
-                        "too_large",
-                        format!(
-                            "The image has {bytes} bytes; Pinterest takes {IMAGE_BYTES} (20 MB). Make it smaller, 1000 x 1500 \
-                             pixels are enough."
-                        ),
-                    );
-                }
-                if *bytes == 0 {
-                    self.refuse(
-                        "/media",
-                        "invalid",
-                        "The image is empty. Upload the file again.",
-                    );
-                }
-            }
         }
     }
 

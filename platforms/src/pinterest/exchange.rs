@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{HOST, HeaderValue, USER_AGENT};
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
@@ -27,8 +26,9 @@ pub(super) async fn exchange(
 
 async fn once(
     outside: &dyn Outside,
-    request: reqwest::Request,
+    mut request: reqwest::Request,
 ) -> Result<reqwest::Response, Broken> {
+    let body = request.body_mut().take();
     let url = request.url();
     let (Some(host), Some(port), "http") =
         (url.host_str(), url.port_or_known_default(), url.scheme())
@@ -42,8 +42,7 @@ async fn once(
     let (mut sender, line) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| Broken::NotSent(error.to_string()))?;
-    let body = request.body().and_then(reqwest::Body::as_bytes);
-    let mut copy = Request::new(Full::new(Bytes::copy_from_slice(body.unwrap_or_default())));
+    let mut copy = Request::new(body.unwrap_or_default());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = url[Position::BeforePath..Position::AfterQuery]
         .parse()

@@ -8,8 +8,9 @@ use url::Url;
 
 use crate::Content;
 
-/// Equal for contents whose pins a look could not tell apart: Pinterest keeps no trace of the image it was given, so
-/// only place, texts and link count. See [`super::look`].
+/// Equal for contents whose pins a look could not tell apart: Pinterest keeps no trace of the file it was given, so
+/// only place, texts and link count. An image, a video and a carousel of one text are alike here too: a look tells them
+/// apart where Pinterest's answer says what they are, and it need not say. See [`super::look`].
 pub(super) fn fingerprint(content: &Content) -> String {
     hash(&json!([place(content), texts(content)]))
 }

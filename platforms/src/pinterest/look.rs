@@ -1,7 +1,8 @@
 //! *Look*: the pins that exist where the content would be.
 //!
 //! Pinterest documents no order of its lists, so a look reads them to the end, or to a bound, and says which.
-//! The image cannot be compared: Pinterest hosts it anew.
+//! Pictures and videos cannot be compared: Pinterest hosts them anew. What they are can: an image, a video, so many
+//! images.
 
 use std::collections::HashSet;
 
@@ -14,7 +15,7 @@ use super::api::Api;
 use super::boards::LARGEST_PAGE;
 use super::fingerprint::{address, text};
 use super::{classify, fields, pin_url, require_digits};
-use crate::{Content, Look, PlatformError, RemotePost};
+use crate::{Content, ContentMedia, Look, PlatformError, RemotePost};
 
 /// Pages of one look: 2,500 pins, ten calls of the read limit.
 const PAGES: usize = 10;
@@ -83,6 +84,48 @@ fn is_match(pin: &Value, content: &Content) -> bool {
         && is_same_place("board_id", content.board_id.as_deref())
         && is_same_place("board_section_id", content.board_section_id.as_deref())
         && pin.get("is_owner").and_then(Value::as_bool) != Some(false)
+        && !is_of_another_kind(pin, &content.media)
+}
+
+/// Does the answer say clearly that it is something else than what was sent? A pin taken for another one is seen by
+/// a person; one that is not recognised is sent twice. So silence, words of tomorrow and contradictions count as equal.
+fn is_of_another_kind(pin: &Value, media: &ContentMedia) -> bool {
+    let (wanted, count) = match media {
+        ContentMedia::ImageUrl { .. } | ContentMedia::ImageFile(_) => (Kind::Image, None),
+        ContentMedia::Carousel { images } => (Kind::Carousel, Some(images.len())),
+        ContentMedia::Video { .. } => (Kind::Video, None),
+    };
+    let shown = pin.get("media");
+    let by_media = shown.and_then(|media| match media.get("media_type")?.as_str()? {
+        "image" => Some(Kind::Image),
+        "video" => Some(Kind::Video),
+        "multiple_images" => Some(Kind::Carousel),
+        _ => None,
+    });
+    let by_type = pin
+        .get("creative_type")
+        .and_then(|kind| match kind.as_str()? {
+            "REGULAR" => Some(Kind::Image),
+            "VIDEO" => Some(Kind::Video),
+            "CAROUSEL" => Some(Kind::Carousel),
+            _ => None,
+        });
+    let said: Vec<Kind> = by_media.into_iter().chain(by_type).collect();
+    if !said.is_empty() && !said.contains(&wanted) {
+        return true;
+    }
+    let items = shown
+        .and_then(|media| media.get("items")?.as_array())
+        .map(Vec::len)
+        .filter(|items| *items > 0);
+    matches!((count, items), (Some(sent), Some(shown)) if sent != shown)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Image,
+    Video,
+    Carousel,
 }
 
 /// RFC 3339 UTC. Real answers leave the zone out, against the document; they mean UTC.
@@ -182,6 +225,59 @@ mod tests {
         assert_eq!(post(&json!({"title": "Cake"}), &content()), None);
         assert_eq!(post(&json!({"id": "x"}), &content()), None);
         assert_eq!(post(&json!(null), &content()), None);
+    }
+
+    #[test]
+    fn another_kind_of_media_is_another_pin_if_the_answer_is_clear() {
+        use crate::{Cover, Source};
+        let url = || Source::Url("https://a.example/1".to_owned());
+        let image = ContentMedia::default;
+        let video = || ContentMedia::Video {
+            video: url(),
+            cover: Cover::default(),
+        };
+        let two = || ContentMedia::Carousel {
+            images: vec![url(), url()],
+        };
+        let media = |kind: &str| json!({"media": {"media_type": kind}});
+        let items = |count| json!({"media": {"media_type": "multiple_images", "items": vec![json!({}); count]}});
+        for (sent, shown, matches) in [
+            (image(), json!({}), true),
+            (image(), media("image"), true),
+            (image(), media("video"), false),
+            (image(), media("a_word_of_tomorrow"), true),
+            (
+                image(),
+                json!({"media": null, "creative_type": "VIDEO"}),
+                false,
+            ),
+            (video(), media("video"), true),
+            (video(), media("image"), false),
+            (
+                video(),
+                json!({"media": {"media_type": "image"}, "creative_type": "VIDEO"}),
+                true,
+            ),
+            (video(), media("multiple_images"), false),
+            (two(), items(2), true),
+            (two(), items(0), true),
+            (two(), items(3), false),
+            (two(), media("image"), false),
+        ] {
+            let content = Content {
+                media: sent,
+                ..content()
+            };
+            let mut pin = pin();
+            for (name, value) in shown.as_object().into_iter().flatten() {
+                pin[name] = value.clone();
+            }
+            assert_eq!(
+                post(&pin, &content).map(|post| post.matches),
+                Some(matches),
+                "{content:?} {shown}"
+            );
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! Written against version 5.23 of Pinterest's OpenAPI document and tolerant of what 5.28 adds. The
 //! module is laid out by subject: [`settings`](PinterestSettings) and the HTTP client (`api`); consent and tokens
-//! (`oauth`), `account`, `boards`, `sections`; and the verbs of publishing: `check`, `pins` (*prepare*), `commit`
-//! (*open* and *commit*), `look`. What an answer means is decided in one pure place, `classify`.
+//! (`oauth`), `account`, `boards`, `sections`; and the verbs of publishing: `check` by the table in `media_rules`, `pins`,
+//! `video` and `s3` (*prepare*), `commit` (*open* and *commit*), `look`. What an answer means is decided in one pure place, `classify`.
 //!
 //! Pinterest has no idempotency key. That is why the commit call has its own connection, is never
 //! repeated and never redirected, and why only a short list of refusals counts as proof that no pin was made.
@@ -13,19 +13,23 @@ mod answer;
 mod api;
 mod boards;
 mod check;
+mod check_media;
 mod classify;
 mod commit;
 mod exchange;
 mod fields;
 mod fingerprint;
 mod look;
+mod media_rules;
 mod oauth;
 mod pins;
 mod redact;
 mod repeat;
+mod s3;
 mod sections;
 mod settings;
 mod tier;
+mod video;
 
 use std::sync::Arc;
 
@@ -33,7 +37,6 @@ use async_trait::async_trait;
 use multi_upload_wire::{
     Board, CreateBoard, CreateSection, ErrorCode, ErrorInfo, FieldError, Outcome, Page, Section,
 };
-use serde_json::Value;
 use url::Url;
 
 pub use settings::PinterestSettings;
@@ -41,7 +44,8 @@ pub use tier::Tier;
 
 use crate::{
     AuthorizeRequest, BoardsQuery, Check, CommitAnswer, Connection, Content, FailureClass, Limits,
-    Look, MediaSource, Outside, Platform, PlatformError, Prepared, Profile, System, TokenSet,
+    Look, Outside, Platform, PlatformError, Preparation, Prepared, Profile, System, TokenSet,
+    Workshop,
 };
 
 /// The word for this network.
@@ -71,6 +75,13 @@ impl Pinterest {
             outside: Arc::new(System),
             limits: commit::Limits::default(),
         })
+    }
+
+    const fn choices(&self) -> check_media::MediaChoices {
+        check_media::MediaChoices {
+            max_video_seconds: self.settings.max_video_seconds,
+            convert_images: self.settings.convert_images,
+        }
     }
 
     /// The same in a world of its own, over plain HTTP: for simulations.
@@ -103,7 +114,7 @@ impl Platform for Pinterest {
     }
 
     fn check(&self, content: &Content) -> Check {
-        check::check(content)
+        check::check(content, self.choices())
     }
 
     fn fingerprint(&self, content: &Content) -> String {
@@ -170,12 +181,11 @@ impl Platform for Pinterest {
 
     async fn prepare(
         &self,
-        _access_token: &str,
+        access_token: &str,
         content: &Content,
-        media: &dyn MediaSource,
-        _state: Option<&Value>,
-    ) -> Result<Prepared, PlatformError> {
-        pins::prepare(content, media).await
+        workshop: Workshop<'_>,
+    ) -> Result<Preparation, PlatformError> {
+        pins::prepare(&self.api, access_token, self.choices(), content, workshop).await
     }
 
     async fn open(&self) -> Result<Connection, PlatformError> {

@@ -1,27 +1,64 @@
-//! *Prepare*: the body of `POST /pins`. A local image goes into it as base64, so nothing is uploaded beforehand.
-
-use std::io;
+//! *Prepare*: the body of `POST /pins`. Local images go into it as base64, so only a video is uploaded beforehand.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use multi_upload_wire::{ErrorCode, ErrorInfo};
 use serde_json::{Map, Value};
 
+use super::api::Api;
 use super::check::OWN_FIELDS;
-use crate::{Content, ContentMedia, FailureClass, MediaSource, PlatformError, Prepared};
+use super::check_media::{MediaChoices, needs_conversion};
+use super::media_rules as rules;
+use super::video::Video;
+use crate::{
+    Content, ContentMedia, Fit, MediaSource as Files, Pause, PlatformError, Preparation, Prepared,
+    Source, StoredFile, Workshop,
+};
 
 /// Belongs to the media, not to the pin.
 const IS_STANDARD: &str = "is_standard";
 
+/// The `media_source` of a pin.
+pub(super) enum MediaSource {
+    /// Complete, with the state to keep.
+    Ready(Map<String, Value>, Option<Value>),
+    /// Not yet.
+    Later(Pause),
+}
+
 pub(super) async fn prepare(
+    api: &Api,
+    token: &str,
+    choices: MediaChoices,
     content: &Content,
-    media: &dyn MediaSource,
-) -> Result<Prepared, PlatformError> {
-    let source = media_source(content, media).await?;
-    let body = Value::Object(pin(content, source));
-    Ok(Prepared {
-        body: body.to_string().into(),
-        state: None,
+    workshop: Workshop<'_>,
+) -> Result<Preparation, PlatformError> {
+    let source = match &content.media {
+        ContentMedia::Video { video, cover } => {
+            let work = Video {
+                api,
+                token,
+                workshop,
+                choices,
+            };
+            work.prepare(video, cover).await?
+        }
+        media => MediaSource::Ready(images(media, workshop.media).await?, None),
+    };
+    Ok(match source {
+        MediaSource::Later(pause) => Preparation::Later(pause),
+        MediaSource::Ready(mut source, state) => {
+            if let Some(is_standard) = content
+                .fields
+                .get(IS_STANDARD)
+                .filter(|value| !value.is_null())
+            {
+                source.insert(IS_STANDARD.to_owned(), is_standard.clone());
+            }
+            Preparation::Ready(Prepared {
+                body: Value::Object(pin(content, source)).to_string().into(),
+                state,
+            })
+        }
     })
 }
 
@@ -52,73 +89,68 @@ fn pin(content: &Content, source: Map<String, Value>) -> Map<String, Value> {
     pin
 }
 
-async fn media_source(
-    content: &Content,
-    media: &dyn MediaSource,
+async fn images(
+    media: &ContentMedia,
+    files: &dyn Files,
 ) -> Result<Map<String, Value>, PlatformError> {
     let mut source = Map::new();
-    let mut put = |name: &str, value: Value| source.insert(name.to_owned(), value);
-    match &content.media {
+    match media {
         ContentMedia::ImageUrl { url } => {
-            put("source_type", "image_url".into());
-            put("url", url.as_str().into());
+            source.insert("source_type".to_owned(), "image_url".into());
+            source.insert("url".to_owned(), url.as_str().into());
         }
-        ContentMedia::ImageFile {
-            media_id,
-            content_type,
-            bytes,
-            ..
-        } => {
-            let data = media
-                .read(media_id)
-                .await
-                .map_err(|error| unreadable(media_id, &error))?;
-            if u64::try_from(data.len()).ok() != Some(*bytes) {
-                return Err(unreadable(
-                    media_id,
-                    &io::Error::from(io::ErrorKind::UnexpectedEof),
-                ));
+        ContentMedia::ImageFile(file) => {
+            source.insert("source_type".to_owned(), "image_base64".into());
+            source.extend(by_data(files, file).await?);
+        }
+        ContentMedia::Carousel { images } => {
+            let mut items = Vec::with_capacity(images.len());
+            for image in images {
+                items.push(Value::Object(match image {
+                    Source::Url(url) => Map::from_iter([("url".to_owned(), url.as_str().into())]),
+                    Source::File(file) => by_data(files, file).await?,
+                }));
             }
-            put("source_type", "image_base64".into());
-            put("content_type", content_type.as_str().into());
-            put("data", STANDARD.encode(&data).into());
+            // All are of one kind: the check saw to that.
+            let kind = match images.first() {
+                Some(Source::File(_)) => "multiple_image_base64",
+                _ => "multiple_image_urls",
+            };
+            source.insert("source_type".to_owned(), kind.into());
+            source.insert("items".to_owned(), items.into());
         }
-    }
-    if let Some(is_standard) = content
-        .fields
-        .get(IS_STANDARD)
-        .filter(|value| !value.is_null())
-    {
-        put(IS_STANDARD, is_standard.clone());
+        ContentMedia::Video { .. } => {}
     }
     Ok(source)
 }
 
-/// The stored image is gone or cannot be read just now.
-fn unreadable(media_id: &str, error: &io::Error) -> PlatformError {
-    let (class, info) = match error.kind() {
-        io::ErrorKind::NotFound => (
-            FailureClass::Rejected,
-            ErrorInfo::new(ErrorCode::NotFound, format!("The stored image {media_id} is gone."))
-                .with_remedy("Upload the file again and create the upload with its new id."),
-        ),
-        io::ErrorKind::UnexpectedEof => (
-            FailureClass::Rejected,
-            ErrorInfo::new(
-                ErrorCode::StorageFailed,
-                format!("The stored image {media_id} has another size than when it was uploaded."),
-            )
-            .with_remedy("Check the disk of the data folder, upload the file again and create the upload with its new id."),
-        ),
-        _ => (
-            FailureClass::Unavailable,
-            ErrorInfo::new(ErrorCode::StorageFailed, format!("The stored image {media_id} could not be read: {error}."))
-                .with_remedy("Check the data folder and its disk; the service tries again."),
-        ),
+async fn by_data(
+    files: &dyn Files,
+    file: &StoredFile,
+) -> Result<Map<String, Value>, PlatformError> {
+    let (kind, data) = base64(files, file).await?;
+    Ok(Map::from_iter([
+        ("content_type".to_owned(), kind),
+        ("data".to_owned(), data),
+    ]))
+}
+
+/// Type and content of an image, as Pinterest takes it.
+pub(super) async fn base64(
+    files: &dyn Files,
+    file: &StoredFile,
+) -> Result<(Value, Value), PlatformError> {
+    let fit = Fit {
+        bytes: rules::IMAGE_BYTES,
+        side: rules::CONVERTED_SIDE,
     };
-    let mut info = info;
-    info.outcome = multi_upload_wire::Outcome::None;
-    PlatformError::new(class, info)
+    let image = files
+        .image(file, needs_conversion(file).then_some(&fit))
+        .await?;
+    Ok((
+        image.content_type.into(),
+        STANDARD.encode(&image.content).into(),
+    ))
 }
 
 #[cfg(test)]
@@ -126,35 +158,94 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a panic is the failure")]
     use async_trait::async_trait;
     use bytes::Bytes;
+    use multi_upload_wire::{ErrorCode, ErrorInfo, MediaFacts, MediaKind};
     use serde_json::json;
 
     use super::*;
+    use crate::{FailureClass, Pieces, ReadyImage, Steps};
 
-    struct Files(Result<&'static [u8], io::ErrorKind>);
+    /// One stored image, or none.
+    struct OneImage(Option<&'static [u8]>);
 
     #[async_trait]
-    impl MediaSource for Files {
-        async fn read(&self, media_id: &str) -> io::Result<Bytes> {
-            assert_eq!(media_id, "md_1");
-            self.0.map(Bytes::from_static).map_err(io::Error::from)
+    impl Files for OneImage {
+        async fn image(
+            &self,
+            file: &StoredFile,
+            fit: Option<&Fit>,
+        ) -> Result<ReadyImage, PlatformError> {
+            let content = self.0.ok_or_else(gone)?;
+            Ok(ReadyImage {
+                content_type: fit
+                    .map_or(&*file.facts.content_type, |_| "image/jpeg")
+                    .to_owned(),
+                content: Bytes::from_static(content),
+            })
+        }
+
+        async fn video(&self, _: &StoredFile) -> Result<Pieces, PlatformError> {
+            Err(gone())
+        }
+
+        async fn fetch(&self, _: &str) -> Result<StoredFile, PlatformError> {
+            Err(gone())
         }
     }
 
-    const NO_FILES: Files = Files(Err(io::ErrorKind::NotFound));
-
-    async fn body(content: &Content, files: &Files) -> Value {
-        serde_json::from_slice(&prepare(content, files).await.unwrap().body).unwrap()
+    #[async_trait]
+    impl Steps for OneImage {
+        async fn keep(&self, _: &Value) -> Result<(), PlatformError> {
+            Err(gone())
+        }
     }
 
-    fn file(bytes: u64) -> Content {
-        Content {
-            media: ContentMedia::ImageFile {
-                media_id: "md_1".to_owned(),
-                content_type: "image/png".to_owned(),
-                sha256: String::new(),
-                bytes,
-            },
-            ..Content::default()
+    fn gone() -> PlatformError {
+        PlatformError::new(
+            FailureClass::Rejected,
+            ErrorInfo::new(ErrorCode::NotFound, "gone"),
+        )
+    }
+
+    async fn tried(content: &Content, files: &OneImage) -> Result<Value, PlatformError> {
+        let api = Api::new("http://127.0.0.1:9/v5".parse().unwrap()).unwrap();
+        let workshop = Workshop {
+            media: files,
+            steps: files,
+            state: None,
+        };
+        let choices = MediaChoices {
+            max_video_seconds: 900,
+            convert_images: true,
+        };
+        match prepare(&api, "token", choices, content, workshop).await? {
+            Preparation::Ready(prepared) => Ok(serde_json::from_slice(&prepared.body).unwrap()),
+            Preparation::Later(pause) => panic!("{pause:?}"),
+        }
+    }
+
+    async fn body(content: &Content, files: &OneImage) -> Value {
+        tried(content, files).await.unwrap()
+    }
+
+    fn stored(content_type: &str) -> StoredFile {
+        StoredFile {
+            media_id: "md_1".to_owned(),
+            sha256: String::new(),
+            bytes: 4,
+            facts: Box::new(MediaFacts {
+                kind: MediaKind::Image,
+                content_type: content_type.to_owned(),
+                width: 3,
+                height: 2,
+                rotation: 0,
+                duration_ms: None,
+                video_codec: None,
+                audio_codec: None,
+                fragmented: None,
+                index_first: None,
+                colors: None,
+                animated: false,
+            }),
         }
     }
 
@@ -175,7 +266,7 @@ mod tests {
             .unwrap(),
         };
         assert_eq!(
-            body(&content, &NO_FILES).await,
+            body(&content, &OneImage(None)).await,
             json!({
                 "board_id": "1", "board_section_id": "2", "title": "Lemon cake", "description": " two\nlines ",
                 "link": "https://a.example/p", "alt_text": "A cake", "dominant_color": "#6E7874",
@@ -197,41 +288,54 @@ mod tests {
             ..Content::default()
         };
         assert_eq!(
-            body(&content, &NO_FILES).await,
+            body(&content, &OneImage(None)).await,
             json!({"board_id": "1", "media_source": {"source_type": "image_url", "url": "https://a.example/1.png"}})
         );
     }
 
     #[tokio::test]
     async fn a_file_goes_as_plain_base64() {
-        let sent = body(&file(4), &Files(Ok(&[0xff, 0xfe, 0xfb, 0x00]))).await;
+        for (stored_as, sent_as) in [("image/png", "image/png"), ("image/webp", "image/jpeg")] {
+            let content = Content {
+                media: ContentMedia::ImageFile(stored(stored_as)),
+                ..Content::default()
+            };
+            let sent = body(&content, &OneImage(Some(&[0xff, 0xfe, 0xfb, 0x00]))).await;
+            assert_eq!(
+                sent["media_source"],
+                json!({"source_type": "image_base64", "content_type": sent_as, "data": "//77AA=="})
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_carousel_is_of_addresses_or_of_files() {
+        let carousel = |images| Content {
+            media: ContentMedia::Carousel { images },
+            fields: serde_json::from_value(json!({"is_standard": true})).unwrap(),
+            ..Content::default()
+        };
+        let url = |n| Source::Url(format!("https://a.example/{n}.png"));
         assert_eq!(
-            sent["media_source"],
-            json!({"source_type": "image_base64", "content_type": "image/png", "data": "//77AA=="})
+            body(&carousel(vec![url(1), url(2)]), &OneImage(None)).await["media_source"],
+            json!({"source_type": "multiple_image_urls", "is_standard": true,
+                   "items": [{"url": "https://a.example/1.png"}, {"url": "https://a.example/2.png"}]})
+        );
+        let files = vec![Source::File(stored("image/png")); 2];
+        let item = json!({"content_type": "image/png", "data": "YWJj"});
+        assert_eq!(
+            body(&carousel(files), &OneImage(Some(b"abc"))).await["media_source"],
+            json!({"source_type": "multiple_image_base64", "is_standard": true, "items": [item, item]})
         );
     }
 
     #[tokio::test]
-    async fn an_unreadable_file_says_whether_waiting_helps() {
-        for (files, class, code) in [
-            (NO_FILES, FailureClass::Rejected, ErrorCode::NotFound),
-            (
-                Files(Ok(b"abc")),
-                FailureClass::Rejected,
-                ErrorCode::StorageFailed,
-            ),
-            (
-                Files(Err(io::ErrorKind::PermissionDenied)),
-                FailureClass::Unavailable,
-                ErrorCode::StorageFailed,
-            ),
-        ] {
-            let error = prepare(&file(4), &files).await.unwrap_err();
-            assert_eq!(error.class, class);
-            assert!(
-                error.info.is(code) && error.info.detail.contains("md_1"),
-                "{error}"
-            );
-        }
+    async fn an_unreadable_file_is_said_as_the_library_says_it() {
+        let content = Content {
+            media: ContentMedia::ImageFile(stored("image/png")),
+            ..Content::default()
+        };
+        let error = tried(&content, &OneImage(None)).await.unwrap_err();
+        assert!(error.info.is(ErrorCode::NotFound), "{error}");
     }
 }

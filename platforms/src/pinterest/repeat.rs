@@ -44,12 +44,12 @@ fn class(error: &PlatformError) -> Class {
 
 /// May a call that perhaps ran be sent again?
 ///
-/// A read may. A new board may not: Pinterest would make a second one. A code or a refresh token works once, so after a
+/// A read may, and a registration, of which a second one costs nothing. A new board may not: Pinterest would make a second one. A code or a refresh token works once, so after a
 /// cut it may be used up, and only looking at the next answer could tell; but a 5xx comes from a server that gave no
 /// tokens out, and sending the same code again costs nothing: if it was used up after all, the answer says so.
 const fn is_repeatable(kind: Kind, class: Class) -> bool {
     match kind {
-        Kind::Read => true,
+        Kind::Read | Kind::Register => true,
         Kind::Create => false,
         Kind::Token => matches!(class, Class::Unavailable),
     }

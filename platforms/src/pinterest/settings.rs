@@ -13,6 +13,7 @@ pub(super) const API_URL: &str = "MULTI_UPLOAD_PINTEREST_API_URL";
 const AUTHORIZE_URL: &str = "MULTI_UPLOAD_PINTEREST_AUTHORIZE_URL";
 const TIER: &str = "MULTI_UPLOAD_PINTEREST_TIER";
 const MAX_VIDEO_SECONDS: &str = "MULTI_UPLOAD_PINTEREST_MAX_VIDEO_SECONDS";
+const CONVERT_IMAGES: &str = "MULTI_UPLOAD_PINTEREST_CONVERT_IMAGES";
 
 /// The app on Pinterest and where Pinterest is.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct PinterestSettings {
     pub tier: Option<Tier>,
     /// Longest video in seconds. Zero stands for a text that was no number; [`super::Pinterest::new`] refuses it.
     pub max_video_seconds: u32,
+    /// Are WebP, CMYK and oversized images converted before they are sent? Else they are refused.
+    pub convert_images: bool,
 }
 
 impl Default for PinterestSettings {
@@ -41,6 +44,7 @@ impl Default for PinterestSettings {
             authorize_url: "https://www.pinterest.com/oauth/".to_owned(),
             tier: Some(Tier::Standard),
             max_video_seconds: 900,
+            convert_images: false,
         }
     }
 }
@@ -53,6 +57,7 @@ impl fmt::Debug for PinterestSettings {
             .field("authorize_url", &self.authorize_url)
             .field("tier", &self.tier)
             .field("max_video_seconds", &self.max_video_seconds)
+            .field("convert_images", &self.convert_images)
             .finish_non_exhaustive()
     }
 }
@@ -80,6 +85,9 @@ impl PinterestSettings {
             tier: given(TIER).map_or(default.tier, |word| Tier::from_name(&word)),
             max_video_seconds: given(MAX_VIDEO_SECONDS)
                 .map_or(default.max_video_seconds, |text| text.parse().unwrap_or(0)),
+            convert_images: given(CONVERT_IMAGES).map_or(default.convert_images, |word| {
+                !matches!(word.as_str(), "0" | "false" | "no" | "off")
+            }),
         }
     }
 
@@ -196,6 +204,7 @@ mod tests {
                     AUTHORIZE_URL => "http://127.0.0.1:1/oauth/",
                     TIER => "trial",
                     MAX_VIDEO_SECONDS => "60",
+                    CONVERT_IMAGES => "false",
                     other => panic!("nobody told of {other}"),
                 }
                 .to_owned(),
@@ -206,6 +215,7 @@ mod tests {
             ("17", "hush")
         );
         assert_eq!(settings.max_video_seconds, 60);
+        assert!(!settings.convert_images);
         assert_eq!(settings.tier, Some(Tier::Trial));
         assert!(settings.credentials().is_ok());
         assert!(!format!("{settings:?}").contains("hush"));

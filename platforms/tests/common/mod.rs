@@ -7,8 +7,17 @@
 )]
 
 use multi_upload_platforms::pinterest::{Pinterest, PinterestSettings};
-use multi_upload_platforms::{Content, ContentMedia, PlatformError};
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use multi_upload_platforms::{
+    Content, ContentMedia, FailureClass, Fit, MediaSource, Pieces, PlatformError, ReadyImage,
+    Steps, StoredFile, Workshop,
+};
 use multi_upload_sandbox::{Action, Fault, FaultScript, Options, Sandbox, Switches, USERNAME};
+use multi_upload_wire::{ErrorCode, ErrorInfo, MediaFacts, MediaKind};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -113,4 +122,106 @@ pub(crate) fn pin(board: &str, title: &str) -> Content {
 pub(crate) fn said(error: &PlatformError) -> (Option<u16>, Option<&str>) {
     let platform = error.info.platform.as_ref().unwrap();
     (platform.http_status, platform.code.as_deref())
+}
+
+/// One stored file, and a place for the steps of *prepare*.
+#[derive(Default)]
+pub(crate) struct Files {
+    pub(crate) content: Vec<u8>,
+    /// Every state that was kept, in order.
+    pub(crate) kept: Mutex<Vec<Value>>,
+    /// How many may be kept before the process dies.
+    pub(crate) dies_after: Option<usize>,
+}
+
+impl Files {
+    pub(crate) fn of(content: &[u8]) -> Self {
+        Self {
+            content: content.to_vec(),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn workshop<'a>(&'a self, state: Option<&'a Value>) -> Workshop<'a> {
+        Workshop {
+            media: self,
+            steps: self,
+            state,
+        }
+    }
+
+    pub(crate) fn last(&self) -> Option<Value> {
+        self.kept.lock().unwrap().last().cloned()
+    }
+}
+
+#[async_trait]
+impl MediaSource for Files {
+    async fn image(&self, file: &StoredFile, _: Option<&Fit>) -> Result<ReadyImage, PlatformError> {
+        Ok(ReadyImage {
+            content_type: file.facts.content_type.clone(),
+            content: Bytes::copy_from_slice(&self.content),
+        })
+    }
+
+    async fn video(&self, _: &StoredFile) -> Result<Pieces, PlatformError> {
+        let pieces: Vec<_> = self
+            .content
+            .chunks(1_000)
+            .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+            .collect();
+        Ok(Pieces {
+            length: self.content.len() as u64,
+            stream: stream::iter(pieces).boxed(),
+        })
+    }
+
+    async fn fetch(&self, url: &str) -> Result<StoredFile, PlatformError> {
+        if url.ends_with(".mp4") {
+            Ok(stored(&self.content, "video/mp4"))
+        } else {
+            Ok(stored(&self.content, "image/png"))
+        }
+    }
+}
+
+#[async_trait]
+impl Steps for Files {
+    async fn keep(&self, state: &Value) -> Result<(), PlatformError> {
+        let mut kept = self.kept.lock().unwrap();
+        if self.dies_after == Some(kept.len()) {
+            let info = ErrorInfo::new(ErrorCode::StorageFailed, "the process died");
+            return Err(PlatformError::new(FailureClass::Unavailable, info));
+        }
+        kept.push(state.clone());
+        Ok(())
+    }
+}
+
+/// A file as the library describes it.
+pub(crate) fn stored(content: &[u8], content_type: &str) -> StoredFile {
+    let is_video = content_type.starts_with("video/");
+    StoredFile {
+        media_id: "md_1".to_owned(),
+        sha256: String::new(),
+        bytes: content.len() as u64,
+        facts: Box::new(MediaFacts {
+            kind: if is_video {
+                MediaKind::Video
+            } else {
+                MediaKind::Image
+            },
+            content_type: content_type.to_owned(),
+            width: 1_080,
+            height: 1_920,
+            rotation: 0,
+            duration_ms: is_video.then_some(10_000),
+            video_codec: is_video.then(|| "h264".to_owned()),
+            audio_codec: None,
+            fragmented: None,
+            index_first: None,
+            colors: None,
+            animated: false,
+        }),
+    }
 }

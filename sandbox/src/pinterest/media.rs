@@ -12,9 +12,6 @@ use crate::clock::rfc3339;
 use crate::options::MediaOutcome;
 use crate::state::{Media, State};
 
-/// How long the signed form is good for.
-const FORM_LIFE_MS: u64 = 3_600_000;
-
 pub(crate) fn register(
     state: &mut State,
     now_ms: u64,
@@ -35,7 +32,7 @@ pub(crate) fn register(
         id: state.random.id(),
         owner: caller.user.clone(),
         parameters: parameters(state, now_ms),
-        expires_ms: now_ms + FORM_LIFE_MS,
+        expires_ms: now_ms + state.switches.media_form_ms,
         upload: None,
     };
     let answer = json!({
@@ -53,6 +50,7 @@ pub(crate) fn register(
 fn parameters(state: &mut State, now_ms: u64) -> Vec<(String, String)> {
     let stamp = rfc3339(now_ms).replace(['-', ':'], "");
     let day = stamp.get(..8).unwrap_or_default().to_owned();
+    let form_ms = state.switches.media_form_ms;
     let random = &mut state.random;
     let key = format!("uploads/{}/{}", random.hex(2), random.hex(32));
     let credential = format!(
@@ -60,7 +58,7 @@ fn parameters(state: &mut State, now_ms: u64) -> Vec<(String, String)> {
         random.hex(9).to_uppercase()
     );
     let policy = json!({
-        "expiration": rfc3339(now_ms + FORM_LIFE_MS),
+        "expiration": rfc3339(now_ms + form_ms),
         "conditions": [{"key": key}, {"x-amz-credential": credential}],
     });
     [

@@ -7,6 +7,7 @@
 mod disk;
 mod recognise;
 mod refusals;
+mod source;
 
 use std::collections::HashSet;
 use std::io::{Seek as _, SeekFrom, Write as _};
@@ -14,15 +15,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use multi_upload_platforms::MediaSource;
 use multi_upload_wire::{ErrorCode, ErrorInfo};
 
 use disk::{facts, on_disk, remove, sweep, sync_folder};
 use recognise::Fault;
 pub(crate) use refusals::refusals;
+pub(crate) use source::stored_file;
 
 use crate::clock::Clock;
 use crate::ids::new_id;
@@ -198,14 +198,6 @@ impl Library {
         Ok(bytes.into())
     }
 
-    /// The owner's files, as a platform reads them.
-    pub(crate) fn source(&self, owner: &Owner) -> OwnFiles {
-        OwnFiles {
-            library: self.clone(),
-            owner: owner.clone(),
-        }
-    }
-
     /// Writes the pieces to disk, at most up to the announced length.
     async fn receive<S, E>(&self, row: &MediaRow, pieces: S) -> Result<Received, ErrorInfo>
     where
@@ -330,19 +322,6 @@ impl Drop for Turn<'_> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         busy.remove(&self.id);
-    }
-}
-
-/// One owner's files.
-pub(crate) struct OwnFiles {
-    library: Library,
-    owner: Owner,
-}
-
-#[async_trait]
-impl MediaSource for OwnFiles {
-    async fn read(&self, media_id: &str) -> std::io::Result<Bytes> {
-        self.library.read(&self.owner, media_id).await
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use multi_upload_platforms::{Content, ContentMedia, Platform};
-use multi_upload_wire::FieldError;
+use multi_upload_platforms::{Content, ContentMedia, Cover, Platform, Source};
+use multi_upload_wire::{FieldError, MediaKind};
 
+use super::stored_file;
 use crate::store::MediaRow;
 
 /// The refusals of a complete file by platform name; platforms that take it are left out.
@@ -12,16 +13,16 @@ pub(crate) fn refusals<'a>(
     row: &MediaRow,
     platforms: impl Iterator<Item = &'a dyn Platform>,
 ) -> BTreeMap<String, Vec<FieldError>> {
-    let (true, Some(content_type), Some(sha256)) = (row.ready, &row.content_type, &row.sha256)
-    else {
+    let Some(file) = stored_file(row) else {
         return BTreeMap::new();
     };
     let content = Content {
-        media: ContentMedia::ImageFile {
-            media_id: row.id.clone(),
-            content_type: content_type.clone(),
-            sha256: sha256.clone(),
-            bytes: row.length,
+        media: match file.facts.kind {
+            MediaKind::Image => ContentMedia::ImageFile(file),
+            MediaKind::Video => ContentMedia::Video {
+                video: Source::File(file),
+                cover: Cover::default(),
+            },
         },
         ..Content::default()
     };

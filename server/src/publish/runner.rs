@@ -1,10 +1,15 @@
 //! Takes one claimed target as far as it goes, storing every move before the next one.
 
 use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use multi_upload_platforms::{CommitAnswer, FailureClass, Platform, PlatformError};
+use async_trait::async_trait;
+use multi_upload_platforms::{
+    CommitAnswer, FailureClass, Pause, Platform, PlatformError, Preparation, Steps, Workshop,
+};
 use multi_upload_wire::{ErrorCode, ErrorInfo};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::baselines::{Baselines, looks_spent};
@@ -29,6 +34,61 @@ struct Ready {
     prepared: multi_upload_platforms::Prepared,
     connection: multi_upload_platforms::Connection,
     baseline: Option<Ids>,
+}
+
+/// How far a target came before its intent is stored.
+enum Readiness {
+    Ready(Box<Ready>),
+    /// The network works on something that was uploaded.
+    Paused(Pause),
+}
+
+/// Keeps the steps of *prepare* in the target's row.
+struct StepsOf<'a, 'w> {
+    worker: &'a Worker<'w>,
+    target: Mutex<TargetRow>,
+}
+
+impl StepsOf<'_, '_> {
+    fn target(&self) -> TargetRow {
+        self.lock().clone()
+    }
+
+    fn into_target(self) -> TargetRow {
+        self.target
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, TargetRow> {
+        self.target.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Steps for StepsOf<'_, '_> {
+    async fn keep(&self, state: &Value) -> Result<(), PlatformError> {
+        let before = self.target();
+        // First here: what follows, a release for one, must not write back what was before.
+        self.lock().prepared = Some(state.clone());
+        match self
+            .worker
+            .advance(before, Happened::Stepped(state.clone()))
+            .await
+        {
+            Some(row) => {
+                *self.lock() = row;
+                Ok(())
+            }
+            None => Err(PlatformError::new(
+                FailureClass::Unavailable,
+                ErrorInfo::new(
+                    ErrorCode::StorageFailed,
+                    "a step of the upload to the network could not be stored",
+                ),
+            )),
+        }
+    }
 }
 
 impl Worker<'_> {
@@ -57,17 +117,28 @@ impl Worker<'_> {
                 return;
             }
         };
-        let ready = tokio::select! {
-            ready = self.get_ready(platform.as_ref(), &target) => ready,
-            () = self.stop.cancelled() => {
-                self.advance(target, Happened::LeaseEnded).await;
-                return;
-            }
+        let steps = StepsOf {
+            worker: self,
+            target: Mutex::new(target),
         };
+        let ready = tokio::select! {
+            ready = self.get_ready(platform.as_ref(), &steps) => Some(ready),
+            () = self.stop.cancelled() => None,
+        };
+        // With what its steps left in it.
+        let target = steps.into_target();
         match ready {
-            Ok(ready) => self.send(platform.as_ref(), target, ready).await,
-            Err(error) => {
+            Some(Ok(Readiness::Ready(ready))) => {
+                self.send(platform.as_ref(), target, *ready).await;
+            }
+            Some(Ok(Readiness::Paused(pause))) => {
+                self.advance(target, Happened::Paused(pause)).await;
+            }
+            Some(Err(error)) => {
                 self.advance(target, Happened::SetBack(error)).await;
+            }
+            None => {
+                self.advance(target, Happened::LeaseEnded).await;
             }
         }
     }
@@ -75,30 +146,42 @@ impl Worker<'_> {
     async fn get_ready(
         &self,
         platform: &dyn Platform,
-        target: &TargetRow,
-    ) -> Result<Ready, PlatformError> {
+        steps: &StepsOf<'_, '_>,
+    ) -> Result<Readiness, PlatformError> {
+        let target = steps.target();
         let token = self
             .app
             .accounts
             .token(&target.owner, &target.account_id)
             .await?;
-        let media = self.app.media.source(&target.owner);
-        let prepared = platform
-            .prepare(
-                token.secret(),
-                &target.content,
-                &media,
-                target.prepared.as_ref(),
-            )
-            .await?;
-        let baseline = self.baseline(platform, token.secret(), target).await;
+        let workshop = Workshop {
+            media: &self.app.media.source(&target.owner),
+            steps,
+            state: target.prepared.as_ref(),
+        };
+        let preparation = platform
+            .prepare(token.secret(), &target.content, workshop)
+            .await;
+        let prepared = match preparation {
+            Ok(Preparation::Ready(prepared)) => prepared,
+            Ok(Preparation::Later(pause)) => return Ok(Readiness::Paused(pause)),
+            Err(error) => {
+                if error.class == FailureClass::TokenExpired {
+                    self.app
+                        .accounts
+                        .token_refused(&target.owner, &target.account_id, &token);
+                }
+                return Err(error);
+            }
+        };
+        let baseline = self.baseline(platform, token.secret(), &target).await;
         let connection = platform.open().await?;
-        Ok(Ready {
+        Ok(Readiness::Ready(Box::new(Ready {
             token,
             prepared,
             connection,
             baseline,
-        })
+        })))
     }
 
     /// The posts that exist before it is sent. Without them it is sent all the same, and an unclear

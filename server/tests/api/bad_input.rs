@@ -265,14 +265,39 @@ async fn media_that_is_missing_or_too_much() {
         json!(0),
     );
     let reply = service.post("/v1/upload", &video).await;
+    assert_eq!(faults(&reply), pairs(&[("/video_url", "unsupported")]));
+    assert!(detail(&reply, 0).contains("not supported by this version yet"));
+
+    // A cover needs a video, and there is one cover.
+    let cover = |body: &Value, name: &str, value: Value| with(body, name, value);
+    let reply = service
+        .post("/v1/upload", &cover(&good, "cover_media_id", json!("md_1")))
+        .await;
+    assert_eq!(faults(&reply), pairs(&[("/cover_media_id", "conflict")]));
+
+    let carousel = |urls: Value| with(&without(&good, "image_url"), "image_urls", urls);
+    let one = "https://example.com/1.jpg";
+    for (urls, expected) in [
+        (json!([one]), ("/image_urls", "too_few")),
+        (
+            json!([one, one, one, one, one, one]),
+            ("/image_urls", "too_many"),
+        ),
+        (json!([one, "2.jpg"]), ("/image_urls/1", "invalid")),
+    ] {
+        let reply = service.post("/v1/upload", &carousel(urls)).await;
+        assert_eq!(faults(&reply), pairs(&[expected]));
+    }
+    let files = with(
+        &without(&good, "image_url"),
+        "media_ids",
+        json!(["md_1", "md_2"]),
+    );
+    let reply = service.post("/v1/upload", &files).await;
     assert_eq!(
         faults(&reply),
-        pairs(&[
-            ("/video_url", "unsupported"),
-            ("/cover_image_key_frame_time", "unsupported")
-        ])
+        pairs(&[("/media_ids/0", "unknown"), ("/media_ids/1", "unknown")])
     );
-    assert!(detail(&reply, 0).contains("not supported by this version yet for pinterest"));
     assert_nothing_happened(&service).await;
     service.stop().await;
 }

@@ -148,6 +148,12 @@ registry! {
     MediaFetchFailed = "MEDIA_FETCH_FAILED", Media, 422, Yes, None,
         "The media address could not be fetched",
         "Check that the address opens without signing in and serves the file itself.";
+    MediaProcessing = "MEDIA_PROCESSING", Media, 409, Yes, None,
+        "The network is still processing the video",
+        "Nothing to do: the network is asked again at the time the target names.";
+    MediaProcessingFailed = "MEDIA_PROCESSING_FAILED", Media, 422, No, None,
+        "The network could not process the video",
+        "Check that the video plays, save it as MP4 with H.264 and AAC, and create the upload again; `retry` sends the same file once more.";
     UrlNotAllowed = "URL_NOT_ALLOWED", Media, 422, No, None,
         "The address is not allowed",
         "Use a public http or https address; private addresses need MULTI_UPLOAD_ALLOW_PRIVATE_URLS=1.";

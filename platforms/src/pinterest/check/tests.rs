@@ -2,7 +2,15 @@
 
 use serde_json::json;
 
+use multi_upload_wire::{MediaFacts, MediaKind};
+
 use super::*;
+use crate::{ContentMedia, Cover, Source, StoredFile};
+
+const CHOICES: MediaChoices = MediaChoices {
+    max_video_seconds: 900,
+    convert_images: false,
+};
 
 fn good() -> Content {
     Content {
@@ -15,12 +23,53 @@ fn good() -> Content {
     }
 }
 
-fn file(content_type: &str, bytes: u64) -> ContentMedia {
-    ContentMedia::ImageFile {
-        media_id: "md_1".to_owned(),
+fn facts(kind: MediaKind, content_type: &str) -> MediaFacts {
+    MediaFacts {
+        kind,
         content_type: content_type.to_owned(),
+        width: 1_000,
+        height: 1_500,
+        rotation: 0,
+        duration_ms: None,
+        video_codec: None,
+        audio_codec: None,
+        fragmented: None,
+        index_first: None,
+        colors: None,
+        animated: false,
+    }
+}
+
+fn stored(bytes: u64, facts: MediaFacts) -> StoredFile {
+    StoredFile {
+        media_id: "md_1".to_owned(),
         sha256: "00".to_owned(),
         bytes,
+        facts: Box::new(facts),
+    }
+}
+
+fn file(content_type: &str, bytes: u64) -> ContentMedia {
+    ContentMedia::ImageFile(stored(bytes, facts(MediaKind::Image, content_type)))
+}
+
+/// A video of 10 s at 1080 x 1920 pixels, changed.
+fn video(change: impl FnOnce(&mut StoredFile)) -> ContentMedia {
+    let mut file = stored(
+        1_000,
+        MediaFacts {
+            width: 1_080,
+            height: 1_920,
+            duration_ms: Some(10_000),
+            video_codec: Some("h264".to_owned()),
+            audio_codec: Some("aac".to_owned()),
+            ..facts(MediaKind::Video, "video/mp4")
+        },
+    );
+    change(&mut file);
+    ContentMedia::Video {
+        video: Source::File(file),
+        cover: Cover::default(),
     }
 }
 
@@ -28,7 +77,7 @@ fn file(content_type: &str, bytes: u64) -> ContentMedia {
 fn verdict(change: impl FnOnce(&mut Content)) -> (Vec<(String, String)>, Vec<String>) {
     let mut content = good();
     change(&mut content);
-    let check = check(&content);
+    let check = check(&content, CHOICES);
     for error in &check.errors {
         assert!(error.detail.ends_with('.'), "{error:?}");
     }
@@ -243,7 +292,7 @@ fn limits_stand_where_the_document_says() {
 fn details_give_the_figure_the_limit_and_the_way_out() {
     let mut content = good();
     content.title = text("a", 130);
-    let detail = &check(&content).errors[0].detail;
+    let detail = &check(&content, CHOICES).errors[0].detail;
     assert_eq!(
         detail,
         "The title has 130 characters; Pinterest takes 100. Remove at least 30."
@@ -292,5 +341,195 @@ fn pinterests_own_fields() {
             .map(|code| (format!("/fields/{name}"), code.to_owned()))
             .collect();
         assert_eq!(errors, expected, "{name} {value}");
+    }
+}
+
+#[test]
+fn a_video_is_judged_by_its_facts() {
+    type Row = (
+        &'static str,
+        fn(&mut StoredFile),
+        &'static [&'static str],
+        usize,
+    );
+    let table: &[Row] = &[
+        ("as it should be", |_| {}, &[], 0),
+        (
+            "mov with h265",
+            |f| {
+                f.facts.content_type = "video/quicktime".to_owned();
+                f.facts.video_codec = Some("hevc".to_owned());
+            },
+            &[],
+            0,
+        ),
+        ("silent", |f| f.facts.audio_codec = None, &[], 0),
+        ("2 GB", |f| f.bytes = 2 << 30, &[], 0),
+        ("over 2 GB", |f| f.bytes = (2 << 30) + 1, &["too_large"], 0),
+        ("4 s", |f| f.facts.duration_ms = Some(4_000), &[], 0),
+        (
+            "under 4 s",
+            |f| f.facts.duration_ms = Some(3_999),
+            &["too_short"],
+            0,
+        ),
+        ("15 min", |f| f.facts.duration_ms = Some(900_000), &[], 0),
+        (
+            "over 15 min",
+            |f| f.facts.duration_ms = Some(900_001),
+            &["too_long"],
+            0,
+        ),
+        ("no length", |f| f.facts.duration_ms = None, &[], 1),
+        (
+            "vp9",
+            |f| f.facts.video_codec = Some("vp9".to_owned()),
+            &["unsupported"],
+            0,
+        ),
+        (
+            "opus",
+            |f| f.facts.audio_codec = Some("opus".to_owned()),
+            &[],
+            1,
+        ),
+        (
+            "16:9",
+            |f| (f.facts.width, f.facts.height) = (1_920, 1_080),
+            &[],
+            0,
+        ),
+        (
+            "2:1",
+            |f| (f.facts.width, f.facts.height) = (2_000, 1_000),
+            &["bad_shape"],
+            0,
+        ),
+        (
+            "1:2",
+            |f| (f.facts.width, f.facts.height) = (1_000, 2_000),
+            &[],
+            0,
+        ),
+        (
+            "1:2.1",
+            |f| (f.facts.width, f.facts.height) = (1_000, 2_100),
+            &["bad_shape"],
+            0,
+        ),
+        (
+            "2.1:1, turned to 1:2.1",
+            |f| {
+                (f.facts.width, f.facts.height, f.facts.rotation) = (2_100, 1_000, 90);
+            },
+            &["bad_shape"],
+            0,
+        ),
+        (
+            "an image",
+            |f| *f.facts = facts(MediaKind::Image, "image/png"),
+            &["unsupported"],
+            0,
+        ),
+    ];
+    for (name, change, errors, warnings) in table {
+        let (found, warned) = verdict(|c| c.media = video(change));
+        let codes: Vec<_> = found.iter().map(|(_, code)| code.as_str()).collect();
+        assert_eq!(codes, *errors, "{name}");
+        assert_eq!(warned.len(), *warnings, "{name}");
+    }
+    let mut content = good();
+    content.media = video(|f| f.facts.duration_ms = Some(3_250));
+    assert_eq!(
+        check(&content, CHOICES).errors[0].detail,
+        "The video has 3.2 s; Pinterest takes at least 4 s. Make it longer."
+    );
+}
+
+#[test]
+fn covers_are_images() {
+    let with = |cover: Cover| {
+        verdict(move |c| {
+            c.media = ContentMedia::Video {
+                video: Source::Url("https://a.example/v.mp4".to_owned()),
+                cover,
+            }
+        })
+        .0
+    };
+    let png = || stored(9, facts(MediaKind::Image, "image/png"));
+    assert!(with(Cover::Url("https://a.example/1.jpg".to_owned())).is_empty());
+    assert!(with(Cover::File(png())).is_empty());
+    let fault = |code: &str| vec![("/media/cover".to_owned(), code.to_owned())];
+    assert_eq!(with(Cover::Url("1.jpg".to_owned())), fault("invalid"));
+    let clip = stored(9, facts(MediaKind::Video, "video/mp4"));
+    assert_eq!(with(Cover::File(clip)), fault("unsupported"));
+    let late = verdict(|c| {
+        c.media = video(|_| {});
+        if let ContentMedia::Video { cover, .. } = &mut c.media {
+            *cover = Cover::KeyFrame(11);
+        }
+    });
+    assert_eq!(late, (vec![], vec!["/media/cover".to_owned()]));
+}
+
+#[test]
+fn a_carousel_has_two_to_five_images_of_one_kind() {
+    let url = || Source::Url("https://a.example/1.png".to_owned());
+    let png = || Source::File(stored(9, facts(MediaKind::Image, "image/png")));
+    let with = |images: Vec<Source>| verdict(|c| c.media = ContentMedia::Carousel { images });
+    let fault = |pointer: &str, code: &str| vec![(pointer.to_owned(), code.to_owned())];
+    for count in 0..8 {
+        let expected = match count {
+            0 | 1 => fault("/media", "too_few"),
+            2..=5 => vec![],
+            _ => fault("/media", "too_many"),
+        };
+        assert_eq!(with(vec![url(); count]).0, expected, "{count}");
+        assert_eq!(with(vec![png(); count]).0, expected, "{count}");
+    }
+    assert_eq!(with(vec![url(), png()]).0, fault("/media", "conflict"));
+    assert_eq!(
+        with(vec![url(), Source::Url("2.png".to_owned())]).0,
+        fault("/media/images/1", "invalid")
+    );
+    let webp = Source::File(stored(9, facts(MediaKind::Image, "image/webp")));
+    assert_eq!(
+        with(vec![png(), webp]).0,
+        fault("/media/images/1", "unsupported")
+    );
+    let wide = Source::File(stored(
+        9,
+        MediaFacts {
+            width: 1_500,
+            height: 1_000,
+            ..facts(MediaKind::Image, "image/png")
+        },
+    ));
+    assert_eq!(with(vec![png(), wide]), (vec![], vec!["/media".to_owned()]));
+}
+
+#[test]
+fn what_is_converted_is_not_refused() {
+    let choices = MediaChoices {
+        convert_images: true,
+        ..CHOICES
+    };
+    let cmyk = |bytes| {
+        let mut facts = facts(MediaKind::Image, "image/jpeg");
+        facts.colors = Some("cmyk".to_owned());
+        ContentMedia::ImageFile(stored(bytes, facts))
+    };
+    for (media, errors) in [
+        (file("image/webp", 9), 1),
+        (file("image/png", 21 << 20), 1),
+        (cmyk(9), 1),
+        (cmyk(21 << 20), 2),
+        (file("image/gif", 9), 1),
+    ] {
+        let is_gif = media == file("image/gif", 9);
+        let content = Content { media, ..good() };
+        assert_eq!(check(&content, CHOICES).errors.len(), errors);
+        assert_eq!(check(&content, choices).errors.len(), usize::from(is_gif));
     }
 }

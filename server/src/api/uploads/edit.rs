@@ -218,9 +218,12 @@ fn edited(
             target.due_at = at;
         }
         if target.content != planned.content {
+            // What was uploaded to the network stays good while the media is the same.
+            if target.content.media != planned.content.media {
+                target.prepared = None;
+            }
             target.content = planned.content.clone();
             target.fingerprint = planned.fingerprint.clone();
-            target.prepared = None;
         }
     }
     next.scheduled_at = plan.at;

@@ -27,9 +27,9 @@ impl Layers {
             alt_text: asked.alt_text.clone(),
             board_id: asked.board_id.clone(),
             board_section_id: asked.board_section_id.clone(),
-            cover_image_url: None,
-            cover_media_id: None,
-            cover_image_key_frame_time: None,
+            cover_image_url: asked.cover_image_url.clone(),
+            cover_media_id: asked.cover_media_id.clone(),
+            cover_image_key_frame_time: asked.cover_image_key_frame_time,
         };
         layers.push((String::new(), base));
         Self { layers }
@@ -47,6 +47,37 @@ impl Layers {
             sources.0.push((name, format!("{at}/{field}")));
             Some(value.clone())
         })
+    }
+
+    /// The covers of the first layer that names any, each with its place: more than one is a fault.
+    pub(super) fn cover(&self) -> Vec<(String, CoverField)> {
+        let named = |(at, values): &(String, Override)| {
+            let place = |field| format!("{at}/{field}");
+            [
+                values
+                    .cover_image_url
+                    .clone()
+                    .map(|url| (place("cover_image_url"), CoverField::Url(url))),
+                values
+                    .cover_media_id
+                    .clone()
+                    .map(|id| (place("cover_media_id"), CoverField::File(id))),
+                values.cover_image_key_frame_time.map(|at| {
+                    (
+                        place("cover_image_key_frame_time"),
+                        CoverField::KeyFrame(at),
+                    )
+                }),
+            ]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+        };
+        self.layers
+            .iter()
+            .map(named)
+            .find(|covers| !covers.is_empty())
+            .unwrap_or_default()
     }
 
     pub(super) fn content(&self, asked: &CreateUpload, platform: &str) -> (Content, Sources) {
@@ -79,6 +110,13 @@ impl Layers {
         s.0.push(("fields", format!("/{platform}")));
         (content, sources)
     }
+}
+
+/// A cover as it was asked for.
+pub(super) enum CoverField {
+    Url(String),
+    File(String),
+    KeyFrame(u32),
 }
 
 /// Where the fields of a content came from.

@@ -13,7 +13,7 @@ use multi_upload_wire::{
 
 use super::boards::{self, BoardsAnswer};
 use super::layers::Layers;
-use super::media::{self, Media};
+use super::media::{self, AccountMedia, Media};
 use super::timing::{Kept, Timing};
 use crate::api::auth::Caller;
 use crate::api::body::step;
@@ -113,7 +113,7 @@ impl Planner {
         for account in &accounts {
             let offers = self.offers(asked, &account.id, &mut plan).await?;
             self.target(asked, account, media.as_ref(), offers, &mut plan)
-                .await;
+                .await?;
         }
         Ok(plan)
     }
@@ -286,14 +286,22 @@ impl Planner {
         media: Option<&Media>,
         offers: Offers,
         plan: &mut Plan,
-    ) {
+    ) -> StoreResult<()> {
         let Ok(platform) = self.app.platforms.get(&account.platform) else {
-            return;
+            return Ok(());
         };
         let platform: Arc<dyn Platform> = Arc::clone(platform);
         let layers = Layers::of(asked, &account.id, &account.platform);
         let (mut content, sources) = layers.content(asked, &account.platform);
-        if let Some(media) = media {
+        let media = match media {
+            Some(media) => {
+                media
+                    .of_account(&self.app, &self.caller.owner, &layers, plan)
+                    .await?
+            }
+            None => None,
+        };
+        if let Some(media) = &media {
             content.media = media.content.clone();
         }
 
@@ -304,10 +312,10 @@ impl Planner {
                 board_faults.push(error);
             } else if error.pointer.starts_with("/media") {
                 // Without media the fault has been named already.
-                if let Some(media) = media {
+                if let Some(media) = &media {
                     plan.fault_of(
-                        media.fault_code(&error.code),
-                        &*media.pointer,
+                        AccountMedia::fault_code(&error.code),
+                        media.find(&error.pointer),
                         &error.code,
                         error.detail,
                     );
@@ -317,7 +325,13 @@ impl Planner {
             }
         }
         for warning in check.warnings {
-            plan.warn(sources.find(&warning.pointer), warning.detail);
+            let pointer = match &media {
+                Some(media) if warning.pointer.starts_with("/media") => {
+                    media.find(&warning.pointer)
+                }
+                _ => sources.find(&warning.pointer),
+            };
+            plan.warn(pointer, warning.detail);
         }
 
         let mut board = None;
@@ -354,6 +368,7 @@ impl Planner {
                 board,
             });
         }
+        Ok(())
     }
 
     async fn boards_of(&mut self, account: &str) -> BoardsAnswer {

@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use multi_upload_platforms::{
     AuthorizeRequest, BoardsQuery, Check, CommitAnswer, Connection, Content, FailureClass, Limits,
-    Look, MediaSource, Platform, PlatformError, Prepared, Profile, Rate, RemotePost, TokenSet,
+    Look, Platform, PlatformError, Preparation, Prepared, Profile, Rate, RemotePost, TokenSet,
+    Workshop,
 };
 use multi_upload_wire::{Board, CreateBoard, CreateSection, ErrorCode, ErrorInfo, Page, Section};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::dice::Dice;
 use super::weather::{Answer, Mutant, Weather};
@@ -292,9 +293,8 @@ impl Platform for Network {
         &self,
         _: &str,
         content: &Content,
-        _: &dyn MediaSource,
-        _: Option<&Value>,
-    ) -> Result<Prepared, PlatformError> {
+        _: Workshop<'_>,
+    ) -> Result<Preparation, PlatformError> {
         tokio::task::yield_now().await;
         let title = content.title.clone().unwrap_or_default();
         let mut state = self.state();
@@ -305,10 +305,10 @@ impl Platform for Network {
             state.no_connection = true;
         }
         drop(state);
-        Ok(Prepared {
+        Ok(Preparation::Ready(Prepared {
             body: Bytes::from(title),
             state: Some(json!({"media": 1})),
-        })
+        }))
     }
 
     async fn open(&self) -> Result<Connection, PlatformError> {

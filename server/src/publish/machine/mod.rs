@@ -13,7 +13,7 @@ mod sending;
 pub(super) mod tests;
 mod waits;
 
-use multi_upload_platforms::{CommitAnswer, FailureClass, PlatformError, RemotePost};
+use multi_upload_platforms::{CommitAnswer, FailureClass, Pause, PlatformError, RemotePost};
 use multi_upload_wire::{ErrorInfo, TargetRef};
 use serde_json::{Map, Value, json};
 
@@ -52,6 +52,10 @@ pub(crate) enum Happened {
     Taken,
     /// Something before the commit failed: token, prepare or open. Nothing was sent.
     SetBack(PlatformError),
+    /// A step of *prepare* was taken: keep what it gave.
+    Stepped(Value),
+    /// The network works on something that was uploaded. Nothing was sent; again after the pause.
+    Paused(Pause),
     /// Everything is ready: store the intent.
     Ready {
         /// What a repeated *prepare* needs.
@@ -108,6 +112,8 @@ pub(crate) fn step(
         }
         (Phase::Claimed, Happened::Taken) => (now > target.send_until).then(|| mover.missed()),
         (Phase::Claimed, Happened::SetBack(error)) => Some(mover.set_back(error)),
+        (Phase::Claimed, Happened::Stepped(state)) => Some(mover.stepped(state)),
+        (Phase::Claimed, Happened::Paused(pause)) => Some(mover.paused(pause)),
         (Phase::Claimed, Happened::Ready { prepared, baseline }) => {
             Some(mover.arm(prepared, baseline))
         }

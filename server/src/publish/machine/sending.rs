@@ -1,6 +1,6 @@
 //! From a claim to the network's answer.
 
-use multi_upload_platforms::{CommitAnswer, FailureClass, PlatformError};
+use multi_upload_platforms::{CommitAnswer, FailureClass, Pause, PlatformError};
 use multi_upload_wire::{ErrorCode, ErrorInfo};
 use serde_json::{Value, json};
 
@@ -98,6 +98,26 @@ impl Mover<'_> {
                 true,
             ),
         }
+    }
+
+    pub(super) fn stepped(&self, state: Value) -> TargetChange {
+        let mut row = self.target.clone();
+        row.prepared = Some(state);
+        self.change(
+            row,
+            "target.prepared",
+            "a step of the upload to the network is done",
+            json!({}),
+        )
+    }
+
+    /// Nothing went wrong, so it counts as no setback.
+    pub(super) fn paused(&self, pause: Pause) -> TargetChange {
+        let wait = Millis::try_from(pause.wait.as_millis()).unwrap_or(Millis::MAX / 4);
+        let info = ErrorInfo::new(ErrorCode::MediaProcessing, pause.reason);
+        let mut change = self.wait(wait, info, false);
+        change.row.prepared = Some(pause.state);
+        change
     }
 
     pub(super) fn arm(&self, prepared: Option<Value>, baseline: Option<Vec<u8>>) -> TargetChange {

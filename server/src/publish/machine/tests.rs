@@ -793,3 +793,35 @@ fn a_restore_reaches_what_waits_or_is_in_doubt() {
     let released = after_a_restore(&claimed, Happened::LeaseEnded, NOW + 9).expect("a move");
     assert_eq!(released.row.due_at, NOW - 1, "still to be doubted");
 }
+
+#[test]
+fn a_step_of_prepare_is_kept_and_the_claim_with_it() {
+    let change = after(Phase::Claimed, Happened::Stepped(json!({"media": 1})));
+    assert_eq!(change.row.phase, Phase::Claimed);
+    assert_eq!(change.row.lease_until, Some(NOW + 180_000));
+    assert_eq!(change.row.prepared, Some(json!({"media": 1})));
+    for phase in [Phase::Armed, Phase::Waiting, Phase::Failed] {
+        let late = Happened::Stepped(json!({"media": 1}));
+        assert!(step(&target(phase), late, NOW, 1.0, RULES).is_none());
+    }
+}
+
+#[test]
+fn while_the_network_processes_a_video_the_target_waits_and_nothing_counts_against_it() {
+    let pause = |wait| {
+        Happened::Paused(Pause {
+            state: json!({"media": 1}),
+            wait: Duration::from_secs(wait),
+            reason: "it is processed".to_owned(),
+        })
+    };
+    let row = after(Phase::Claimed, pause(8)).row;
+    assert_eq!((row.phase, row.due_at), (Phase::Waiting, NOW + 8_000));
+    assert_eq!((row.setbacks, row.lease_until), (0, None));
+    assert_eq!(row.prepared, Some(json!({"media": 1})));
+    let error = row.error.expect("a reason");
+    assert!(error.is(ErrorCode::MediaProcessing));
+    assert_eq!(error.detail, "it is processed");
+    let row = after(Phase::Claimed, pause(200_000)).row;
+    assert_eq!(row.due_at, NOW + 86_400_001, "woken up to be missed");
+}
