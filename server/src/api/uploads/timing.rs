@@ -57,7 +57,7 @@ impl Plan {
                 self.lone_zone(zone, now);
             }
             // A draft takes its place in the queue when it stops being one.
-            if asked.draft != Some(true) {
+            if asked.draft != Some(true) && asked.scheduled_at.is_none() {
                 self.kept = Kept::NextSlot;
             }
             return;
@@ -107,7 +107,7 @@ impl Plan {
                 "`schedule` and `scheduled_at` exclude each other: the slot gives the time",
             );
         }
-        true
+        word == "next_slot"
     }
 
     /// A zone without a time says nothing, but a wrong one is still a mistake.
