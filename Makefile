@@ -134,6 +134,9 @@ test-e2e: native node-build ## The command, the service and the examples, from o
 	  tools $@ tests/python/requirements.txt
 	  # The examples for the shell call the service with it.
 	  command -v curl >/dev/null || debian curl || skip "Examples for the shell" "curl was not found"
+	  # These make disks and clocks fail under the real program.
+	  command -v strace >/dev/null || debian strace || skip "A disk that fails" "strace was not found"
+	  have_faketime || debian faketime || skip "A clock that jumps" "libfaketime was not found"
 	  step $@ "End to end" $(PY) -m pytest tests/e2e
 	fi
 

@@ -29,5 +29,7 @@ export const {
   TimeoutError,
   Uploads,
   ValidationError,
+  Webhooks,
   errorFrom,
+  verifyWebhook,
 } = multiUpload;

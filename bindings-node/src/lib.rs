@@ -6,7 +6,12 @@
 mod call;
 mod client;
 
+use std::collections::HashMap;
+
+use multi_upload_core::webhook;
+use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
+use serde_json::Value;
 
 /// Runs the `multi-upload` command with these arguments; the exit code.
 #[napi]
@@ -18,4 +23,17 @@ pub fn run_command(arguments: Vec<String>) -> i32 {
 #[napi]
 pub fn native_version() -> &'static str {
     env!("CARGO_PKG_VERSION")
+}
+
+/// Checks a webhook by its headers and secrets: its event, or an error as a value.
+#[napi(ts_return_type = "object")]
+pub fn verify_webhook(
+    body: Buffer,
+    headers: HashMap<String, String>,
+    secrets: Vec<String>,
+) -> Value {
+    let headers = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    call::answer(webhook::verify_now(&body, headers, &secrets))
 }

@@ -22,6 +22,9 @@ import type {
   UploadStatus,
   Validation,
   Weekday,
+  Webhook,
+  WebhookDelivery,
+  WebhookSecret,
 } from "./models";
 import { loadNative, type NativeAnswer, type NativeClient } from "./native";
 
@@ -86,6 +89,8 @@ export class Client {
   readonly media: MediaFiles;
   /** API keys; needs a key with the scope `admin`. */
   readonly apiKeys: ApiKeys;
+  /** Addresses that are told what happens. */
+  readonly webhooks: Webhooks;
   /** The service itself. */
   readonly service: Service;
 
@@ -101,6 +106,7 @@ export class Client {
     this.slots = new Slots(this.#native);
     this.media = new MediaFiles(this.#native);
     this.apiKeys = new ApiKeys(this.#native);
+    this.webhooks = new Webhooks(this.#native);
     this.service = new Service(this.#native);
   }
 
@@ -342,6 +348,54 @@ export class ApiKeys extends Namespace {
   /** Makes a key invalid at once. */
   async revoke(id: string, options?: CallOptions): Promise<void> {
     await call(this.native, "api_keys.revoke", { id }, options);
+  }
+}
+
+/** Addresses that are told what happens; `verifyWebhook` checks what arrives there. */
+export class Webhooks extends Namespace {
+  /** Makes an endpoint; its secret is shown only now. Without `events` it gets all. */
+  create(webhook: { url: string; events?: string[]; description?: string }, options?: CallOptions): Promise<WebhookSecret> {
+    return call(this.native, "webhooks.create", webhook, options);
+  }
+
+  /** All endpoints, without their secrets. */
+  list(options?: CallOptions): AsyncGenerator<Webhook, void, undefined> {
+    return items(this.native, "webhooks.list", {}, options);
+  }
+
+  /** One endpoint. */
+  get(id: string, options?: CallOptions): Promise<Webhook> {
+    return call(this.native, "webhooks.get", { id }, options);
+  }
+
+  /** Changes an endpoint; what is absent stays. An empty list of events means all. */
+  update(id: string, change: { url?: string; events?: string[]; description?: string; enabled?: boolean }, options?: CallOptions): Promise<Webhook> {
+    return call(this.native, "webhooks.update", { ...change, id }, options);
+  }
+
+  /** Deletes an endpoint with its deliveries. */
+  async delete(id: string, options?: CallOptions): Promise<void> {
+    await call(this.native, "webhooks.delete", { id }, options);
+  }
+
+  /** Sends `webhook.test`; `deliveries` shows what came of it. */
+  test(id: string, options?: CallOptions): Promise<WebhookDelivery> {
+    return call(this.native, "webhooks.test", { id }, options);
+  }
+
+  /** Makes a new secret; the one before signs too for 24 hours. */
+  rotate(id: string, options?: CallOptions): Promise<WebhookSecret> {
+    return call(this.native, "webhooks.rotate", { id }, options);
+  }
+
+  /** What was sent to an endpoint in the last 30 days, newest first. */
+  deliveries(id: string, options?: CallOptions): AsyncGenerator<WebhookDelivery, void, undefined> {
+    return items(this.native, "webhooks.deliveries", { id }, options);
+  }
+
+  /** Sends an event again, with the same id. */
+  redeliver(id: string, deliveryId: string, options?: CallOptions): Promise<WebhookDelivery> {
+    return call(this.native, "webhooks.redeliver", { id, deliveryId }, options);
   }
 }
 

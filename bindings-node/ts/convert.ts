@@ -36,7 +36,7 @@ export function fromWire(value: unknown, dates = true): unknown {
 }
 
 function isTime(key: string): boolean {
-  return key.endsWith("_at") || key === "at" || key === "reconnect_before";
+  return /_(at|since|until)$/.test(key) || key === "at" || key === "reconnect_before";
 }
 
 function mapValues(value: unknown, change: (inner: unknown) => unknown): unknown {

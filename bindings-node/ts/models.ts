@@ -255,6 +255,44 @@ export interface CreatedApiKey {
   accounts: string[] | null;
 }
 
+export interface Webhook {
+  /** `wh_…` */
+  id: string;
+  url: string;
+  description: string | null;
+  /** `null` means all. */
+  events: string[] | null;
+  enabled: boolean;
+  /** Why the service switched it off. */
+  disabledReason: string | null;
+  failingSince: Date | null;
+  /** Until then the secret from before the last rotation signs too. */
+  previousSecretUntil: Date | null;
+  createdAt: Date;
+}
+
+export interface WebhookSecret {
+  webhook: Webhook;
+  /** `whsec_…`; shown once. */
+  secret: string;
+}
+
+export interface WebhookDelivery {
+  /** `dl_…` */
+  id: string;
+  /** `msg_…`: the header `webhook-id`. */
+  messageId: string;
+  event: string;
+  status: OpenWord<"pending" | "delivered" | "failed">;
+  attempts: number;
+  nextAttemptAt: Date | null;
+  lastAttemptAt: Date | null;
+  responseStatus: number | null;
+  response: string | null;
+  error: string | null;
+  createdAt: Date;
+}
+
 export interface Health {
   status: OpenWord<"ok">;
   version: string;

@@ -52,6 +52,7 @@ export interface Native {
   };
   CancelToken: new () => NativeToken;
   runCommand(args: string[]): number;
+  verifyWebhook(body: Buffer, headers: Record<string, string>, secrets: string[]): NativeAnswer;
   nativeVersion(): string;
 }
 

@@ -34,6 +34,22 @@ mod _native {
         py.detach(|| multi_upload_cli::run(args))
     }
 
+    /// Checks a webhook by its headers and secrets, and gives its event.
+    #[pyfunction]
+    fn verify_webhook<'py>(
+        py: Python<'py>,
+        body: &[u8],
+        headers: Vec<(String, String)>,
+        secrets: Vec<String>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let event = multi_upload_core::webhook::verify_now(body, headers, &secrets)
+            .map_err(|error| super::error::raise(py, error))?;
+        super::convert::to_python(py, &event)
+    }
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();

@@ -41,6 +41,9 @@ pub(crate) enum Command {
     /// Make, list and revoke API keys in a data folder, also while its service runs
     #[command(subcommand)]
     Keys(Keys),
+    /// List, make, test and delete webhook endpoints
+    #[command(subcommand)]
+    Webhooks(Webhooks),
     /// Copy the database of a data folder to one file, also while its service runs
     Backup(Backup),
     /// Put a backup back into a data folder whose service is stopped
@@ -373,6 +376,55 @@ pub(crate) enum Keys {
 
         #[command(flatten)]
         data: Data,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Webhooks {
+    /// List the endpoints
+    List {
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Make an endpoint; its secret is shown this once
+    Create {
+        /// Where events are posted
+        url: String,
+
+        /// Only these events, with commas: upload.published,upload.failed,... [default: all]
+        #[arg(long, value_delimiter = ',')]
+        events: Option<Vec<String>>,
+
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Send a test event
+    Test {
+        /// wh_...
+        id: String,
+
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Show what was sent, newest first
+    Deliveries {
+        /// wh_...
+        id: String,
+
+        /// Show at most so many
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Delete an endpoint with its deliveries
+    Delete {
+        /// wh_...
+        id: String,
+
+        #[command(flatten)]
+        service: Service,
     },
 }
 

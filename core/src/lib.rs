@@ -31,6 +31,8 @@ pub mod transport;
 mod transport_http;
 mod uploads;
 mod watch;
+pub mod webhook;
+mod webhooks;
 
 pub use accounts::Accounts;
 pub use boards::{BoardFilter, Boards};
@@ -50,3 +52,4 @@ pub use tokio_util::sync::CancellationToken;
 pub use transport::{Request, RequestBody, Response, Transport, TransportError};
 pub use transport_http::USER_AGENT;
 pub use uploads::{UploadFilter, Uploads};
+pub use webhooks::Webhooks;

@@ -20,6 +20,7 @@ use crate::service;
 use crate::slots;
 use crate::uploads::{self, UploadFilter};
 use crate::watch;
+use crate::webhooks;
 
 /// An operation that every language offers under the same words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +85,15 @@ operations! {
     "api_keys.create" Object,
     "api_keys.list" List,
     "api_keys.revoke" Object,
+    "webhooks.create" Object,
+    "webhooks.list" List,
+    "webhooks.get" Object,
+    "webhooks.update" Object,
+    "webhooks.delete" Object,
+    "webhooks.test" Object,
+    "webhooks.rotate" Object,
+    "webhooks.deliveries" List,
+    "webhooks.redeliver" Object,
     "service.health" Object,
 }
 
@@ -218,6 +228,11 @@ fn route(name: &'static str, args: Value) -> Result<Route, Error> {
             return Ok(Route::Fetch(slots::update(&id, &args.rest())?));
         }
         "api_keys.create" => return Ok(Route::Fetch(keys::create(&args.rest())?)),
+        "webhooks.create" => return Ok(Route::Fetch(webhooks::create(&args.rest())?)),
+        "webhooks.update" => {
+            let id = args.required("id")?;
+            return Ok(Route::Fetch(webhooks::update(&id, &args.rest())?));
+        }
 
         "uploads.create_many" => {
             let size = args.number("batch_size")?.unwrap_or(batch::ROWS);
@@ -259,6 +274,16 @@ fn route(name: &'static str, args: Value) -> Result<Route, Error> {
         "media.upload" => Route::Upload(media_input(&mut args)?),
         "api_keys.list" => Route::List(keys::list()),
         "api_keys.revoke" => Route::Send(keys::revoke(&args.required("id")?)?),
+        "webhooks.list" => Route::List(webhooks::list()),
+        "webhooks.get" => Route::Fetch(webhooks::get(&args.required("id")?)?),
+        "webhooks.delete" => Route::Send(webhooks::delete(&args.required("id")?)?),
+        "webhooks.test" => Route::Fetch(webhooks::action(&args.required("id")?, "test")?),
+        "webhooks.rotate" => Route::Fetch(webhooks::action(&args.required("id")?, "rotate")?),
+        "webhooks.deliveries" => Route::List(webhooks::deliveries(&args.required("id")?)?),
+        "webhooks.redeliver" => {
+            let id = args.required("id")?;
+            Route::Fetch(webhooks::redeliver(&id, &args.required("delivery_id")?)?)
+        }
         "service.health" => Route::Fetch(service::health()),
         _ => return Err(unknown_operation(name, std::iter::empty())),
     };

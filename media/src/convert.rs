@@ -86,7 +86,8 @@ const ROUNDS: usize = 6;
 ///
 /// Orientation is baked in; CMYK becomes RGB; WebP becomes PNG if it has transparency, else JPEG; too many pixels are
 /// scaled down; too many bytes are compressed more strongly, then scaled down. Colour profiles are kept, other
-/// metadata (place, camera) is not. Takes at most 400 MB of memory beside `bytes` and what is made.
+/// metadata (place, camera) is not. Takes at most 500 MB of memory beside `bytes` and what is made, which JPEG of 55 and
+/// PNG and WebP of 41 megapixels fit in.
 ///
 /// # Errors
 /// A [`Fault`] for files that are no image, are damaged, have more pixels than fit the memory, or cannot be made to fit.

@@ -14,6 +14,7 @@ mod fault;
 mod image;
 mod picture;
 mod probe;
+mod reduced;
 mod sniff;
 mod source;
 mod thumbnail;

@@ -13,9 +13,17 @@ use crate::sniff::{self, Format};
 use crate::source::Source;
 use crate::{Fault, FaultKind};
 
-/// The memory that decoding one picture may take, in bytes. A JPEG of up to 67 megapixels fits, one in several passes
-/// up to 33, a PNG up to 50 (33 with 16 bits), a WebP up to 33.
-pub(crate) const MEMORY_LIMIT: u64 = 400_000_000;
+/// The memory that working on one picture may take, in bytes. JPEG of up to 55 megapixels fits, PNG and WebP of up to 41.
+pub(crate) const MEMORY_LIMIT: u64 = 500_000_000;
+
+/// The longest side that is decoded, in pixels: decoders hold some rows beside the picture.
+const MAX_SIDE: u32 = 100_000;
+
+/// More passes over a JPEG than any real one has. Each costs time for every pixel, and next to no bytes.
+const MAX_PASSES: usize = 100;
+
+/// What a PNG may unpack beside the picture, in bytes: its colour profile.
+const UNPACKED_LIMIT: u64 = 4 << 20;
 
 /// Longer colour profiles are left out of what is made.
 const PROFILE_LIMIT: usize = 1 << 20;
@@ -48,6 +56,24 @@ pub(crate) fn header(bytes: &[u8]) -> Result<Header, Fault> {
             most as f64 / 1e6,
         )));
     }
+    if header.width.max(header.height) > MAX_SIDE {
+        return Err(Fault::too_large(format!(
+            "the image is {} x {} pixels; at most {MAX_SIDE} on one side can be worked on: scale it down first",
+            header.width, header.height
+        )));
+    }
+    if header.format == Format::Jpeg {
+        // Inside of a pass the two bytes of its mark cannot occur.
+        let passes = (bytes.windows(2))
+            .filter(|pair| *pair == [0xFF, 0xDA])
+            .count();
+        if passes > MAX_PASSES {
+            return Err(Fault::too_large(format!(
+                "the JPEG image has {passes} passes, at most {MAX_PASSES} are taken; export it again with an ordinary \
+                 program"
+            )));
+        }
+    }
     Ok(header)
 }
 
@@ -63,7 +89,8 @@ pub(crate) fn decode(bytes: &[u8], header: &Header) -> Result<Picture, Fault> {
     let mut limits = Limits::no_limits();
     limits.max_image_width = Some(header.width);
     limits.max_image_height = Some(header.height);
-    limits.max_alloc = Some(MEMORY_LIMIT);
+    // Of a PNG, for some rows and what is unpacked beside; the picture itself was looked at before.
+    limits.max_alloc = Some(UNPACKED_LIMIT + 32 * u64::from(header.width));
     let reader = Cursor::new(bytes);
     let decoded = match header.format {
         Format::Jpeg => JpegDecoder::new(reader).and_then(|decoder| run(decoder, limits)),
@@ -109,8 +136,8 @@ fn undecodable(header: &Header, error: &ImageError) -> Fault {
     };
     match error {
         ImageError::Limits(_) => Fault::too_large(format!(
-            "the {what} needs more than the {} MB that are given to decode it; export it again with an ordinary program",
-            MEMORY_LIMIT / 1_000_000
+            "the {what} unpacks to more than its size tells (its colour profile, at most {UNPACKED_LIMIT} bytes); export it \
+             again with an ordinary program"
         )),
         ImageError::Unsupported(error) => Fault::new(
             FaultKind::Unsupported,

@@ -2,7 +2,8 @@
 
 use image::DynamicImage;
 
-use crate::{Fault, picture};
+use crate::sniff::Format;
+use crate::{Fault, picture, reduced};
 
 /// A small JPEG.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +22,7 @@ const MAX_SIDE: u32 = 2048;
 const QUALITY: u8 = 80;
 
 /// The image in `bytes` as a JPEG of at most `max_side` pixels (1 to 2048) on its longer side, upright, on white, without
-/// metadata. Smaller images are not enlarged. Takes at most 400 MB of memory.
+/// metadata. Smaller images are not enlarged. Takes at most 500 MB of memory.
 ///
 /// # Errors
 /// A [`Fault`] for files that are no image, are damaged, or have more pixels than fit the memory.
@@ -29,7 +30,13 @@ pub fn thumbnail(bytes: &[u8], max_side: u32) -> Result<Thumbnail, Fault> {
     let header = picture::header(bytes)?;
     let max_side = max_side.clamp(1, MAX_SIDE);
     let (width, height) = picture::reduced(header.width, header.height, max_side, u64::MAX);
-    let whole = picture::decode(bytes, &header)?.image;
+    let quick = (header.format == Format::Jpeg)
+        .then(|| reduced::decode(bytes, width, height))
+        .flatten();
+    let whole = match quick {
+        Some(image) => image,
+        None => picture::decode(bytes, &header)?.image,
+    };
     let mut image = if (width, height) == (whole.width(), whole.height()) {
         whole
     } else {

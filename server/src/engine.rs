@@ -31,6 +31,7 @@ use crate::store::postgres::PgStore;
 use crate::store::{self, Millis, Opened, Owner, Store};
 use crate::time;
 use crate::vault::{MasterKey, Vault};
+use crate::webhooks::{Deliverer, Mail};
 
 /// How often old keys and finished connections are forgotten and tokens renewed ahead.
 const UPKEEP_EVERY: Duration = Duration::from_secs(3_600);
@@ -40,6 +41,9 @@ pub(crate) const LOCK: &str = "engine.lock";
 
 /// How long idempotency keys are kept.
 const KEEP_KEYS_MS: i64 = 7 * 24 * 3_600_000;
+
+/// How long the log of webhook deliveries is kept.
+const KEEP_DELIVERIES_MS: i64 = 30 * 24 * 3_600_000;
 
 /// A running service: API, scheduler, store. Cheap to clone.
 ///
@@ -51,6 +55,7 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     app: App,
     dispatcher: Dispatcher,
+    deliverer: Deliverer,
     upkeep: (CancellationToken, TaskTracker),
     epoch: Option<Arc<Epoch>>,
     admin_key: Option<CreatedApiKey>,
@@ -89,7 +94,7 @@ impl Engine {
         let wake = Wake::default();
         let accounts = Accounts::new(Parts {
             store: Arc::clone(&store),
-            vault,
+            vault: vault.clone(),
             platforms: platforms.clone(),
             clock: config.clock.clone(),
             public_url: config.public_url.clone(),
@@ -104,6 +109,7 @@ impl Engine {
         let admin_key = first_admin_key(&config, store.as_ref()).await?;
         // The lock says that no other process works here: whoever held a lease is dead.
         let orphans = store.expire_leases(config.clock.now()).await?;
+        store.expire_lanes().await?;
         if orphans > 0 {
             tracing::warn!(
                 orphans,
@@ -128,6 +134,8 @@ impl Engine {
             accounts,
             media,
             gate: Gate::new(config.allow_private_urls),
+            vault,
+            mail: Mail::default(),
             platforms,
             clock: config.clock.clone(),
             wake,
@@ -136,6 +144,7 @@ impl Engine {
             config,
         }));
         let dispatcher = Dispatcher::start(app.clone());
+        let deliverer = Deliverer::start(app.clone());
         if let Some(wakes) = wakes {
             pass_on(wakes, app.wake.clone());
         }
@@ -143,6 +152,7 @@ impl Engine {
         Ok(Self(Arc::new(Inner {
             app,
             dispatcher,
+            deliverer,
             upkeep,
             epoch,
             admin_key,
@@ -183,6 +193,7 @@ impl Engine {
             );
         }
         tasks.wait().await;
+        self.0.deliverer.stop().await;
         self.0.app.accounts.settle().await;
         beat(&self.0.app, self.0.epoch.as_deref()).await;
         if let Err(error) = self.0.app.store.close().await {
@@ -335,6 +346,11 @@ fn start_upkeep(
                 tracing::warn!(%error, "old keys could not be forgotten");
             }
             app.accounts.renew_ahead(&owner).await;
+            app.accounts.tell_of_expiring(&owner).await;
+            let before = app.clock.now() - KEEP_DELIVERIES_MS;
+            if let Err(error) = app.store.forget_deliveries(before).await {
+                tracing::warn!(%error, "old webhook deliveries could not be forgotten");
+            }
             tokio::select! {
                 () = tokio::time::sleep(UPKEEP_EVERY) => {}
                 () = stopped.cancelled() => return,

@@ -2,16 +2,14 @@
 
 mod accounts;
 mod api;
+mod audit;
 mod backup;
 mod chance;
 mod clock;
 mod config;
 mod engine;
 mod epoch;
-#[allow(
-    dead_code,
-    reason = "its callers, webhooks and fetched media, come next"
-)]
+#[allow(dead_code, reason = "fetching media comes next")]
 mod gate;
 mod ids;
 mod keys;
@@ -26,6 +24,8 @@ mod state;
 pub mod store;
 mod time;
 mod vault;
+mod view;
+mod webhooks;
 
 pub use api::openapi;
 pub use backup::{Backup, Restored, backup, restore};

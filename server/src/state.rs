@@ -16,6 +16,8 @@ use crate::media::Library;
 use crate::metrics::Metrics;
 use crate::publish::Wake;
 use crate::store::{Millis, Store, StoreError, WriteLimit};
+use crate::vault::Vault;
+use crate::webhooks::Mail;
 
 /// The parts, shared.
 #[derive(Clone)]
@@ -27,11 +29,11 @@ pub(crate) struct AppInner {
     pub(crate) accounts: Accounts,
     pub(crate) media: Library,
     /// The way out to addresses that users give.
-    #[allow(
-        dead_code,
-        reason = "its callers, webhooks and fetched media, come next"
-    )]
     pub(crate) gate: Gate,
+    /// Seals secrets.
+    pub(crate) vault: Vault,
+    /// Wakes the deliverer of webhooks.
+    pub(crate) mail: Mail,
     pub(crate) platforms: Platforms,
     pub(crate) clock: Clock,
     pub(crate) wake: Wake,

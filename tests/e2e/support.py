@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import consent
+import pytest
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -48,6 +49,13 @@ def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) ->
         assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
         time.sleep(0.01)
     return found
+
+
+def lacking(reason: str) -> None:
+    """Skips what this machine cannot do; a failure where skips are forbidden."""
+    if os.environ.get("MULTI_UPLOAD_FORBID_SKIPS") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def in_seconds(seconds: float) -> str:

@@ -36,6 +36,14 @@ const OPERATIONS = {
   "media.get": { call: (c, a, o) => c.media.get(a.id, o) },
   "api_keys.list": { call: (c, _a, o) => c.apiKeys.list(o) },
   "api_keys.revoke": { call: (c, a, o) => c.apiKeys.revoke(a.id, o) },
+  "webhooks.list": { call: (c, _a, o) => c.webhooks.list(o) },
+  "webhooks.get": { call: (c, a, o) => c.webhooks.get(a.id, o) },
+  "webhooks.update": { call: (c, { id, ...change }, o) => c.webhooks.update(id, change, o) },
+  "webhooks.delete": { call: (c, a, o) => c.webhooks.delete(a.id, o) },
+  "webhooks.test": { call: (c, a, o) => c.webhooks.test(a.id, o) },
+  "webhooks.rotate": { call: (c, a, o) => c.webhooks.rotate(a.id, o) },
+  "webhooks.deliveries": { call: (c, a, o) => c.webhooks.deliveries(a.id, o) },
+  "webhooks.redeliver": { call: (c, a, o) => c.webhooks.redeliver(a.id, a.deliveryId, o) },
   "service.health": { call: (c, _a, o) => c.service.health(o) },
 };
 

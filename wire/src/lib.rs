@@ -16,6 +16,7 @@ mod media;
 mod page;
 mod slot;
 mod upload;
+mod webhook;
 
 pub use account::{Account, AccountStatus, ConnectRequest, ConnectSession};
 pub use board::{Board, CreateBoard, CreateSection, Section};
@@ -34,4 +35,7 @@ pub use upload::{
     BatchItem, BatchRequest, BatchResponse, BatchResult, CreateUpload, Late, Override, Resolution,
     ResolveRequest, Target, TargetStatus, UpdateUpload, Upload, UploadStatus, ValidatedTarget,
     Validation, Warning,
+};
+pub use webhook::{
+    CreateWebhook, UpdateWebhook, WEBHOOK_EVENTS, Webhook, WebhookDelivery, WebhookSecret,
 };

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from ._errors import *
     from ._models import *
     from ._records import Record as Record
+    from ._webhook import verify_webhook as verify_webhook
 
-    __all__ = ["AsyncClient", "Client", "Record"]
+    __all__ = ["AsyncClient", "Client", "Record", "verify_webhook"]
     __all__ += _errors.__all__
     __all__ += _models.__all__
 
@@ -35,6 +36,7 @@ _MODULES = {
     "_client": "Client",
     "_async_client": "AsyncClient",
     "_records": "Record",
+    "_webhook": "verify_webhook",
     "_errors": (
         "CODES AuthError CancelledError ConfigError ConflictError IdempotencyError InternalError"
         " MediaError MultiUploadError NotFoundError OutcomeUnknownError PermissionDeniedError"
@@ -45,6 +47,7 @@ _MODULES = {
         "Account AccountLimits ApiKey BatchResult Board ConnectSession CreatedApiKey Event"
         " FieldError Health LimitShare LimitUse Media PlatformFailure Section Slot SlotQueue Target"
         " TargetRef Upload UploadContent UploadFields UploadRow ValidatedTarget Validation Warning"
+        " Webhook WebhookDelivery WebhookSecret"
     ),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}

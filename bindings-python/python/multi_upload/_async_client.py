@@ -19,6 +19,9 @@ from ._models import (
     Slot,
     Upload,
     Validation,
+    Webhook,
+    WebhookDelivery,
+    WebhookSecret,
 )
 
 TYPE_CHECKING = False
@@ -65,6 +68,7 @@ class AsyncClient(BaseClient):
         self.slots = Slots(door)
         self.media = AsyncMediaFiles(door)
         self.api_keys = AsyncApiKeys(door)
+        self.webhooks = AsyncWebhooks(door)
         self.service = AsyncService(door)
 
     async def close(self) -> None:
@@ -633,6 +637,111 @@ class AsyncApiKeys(_AsyncNamespace):
     ) -> None:
         """Ends a key at once."""
         await self._door.call("api_keys.revoke", {"id": id}, dict, timeout, max_attempts)
+
+
+class AsyncWebhooks(_AsyncNamespace):
+    """Addresses that are told what happens. ``verify_webhook`` checks what arrives there."""
+
+    async def create(
+        self,
+        url: str,
+        *,
+        events: Sequence[str] | None = None,
+        description: str | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> WebhookSecret:
+        """Makes an endpoint. Its secret is in the answer and is never shown again.
+
+        events: absent means all.
+        """
+        args = given(url=url, events=events, description=description)
+        return await self._door.call(
+            "webhooks.create", args, WebhookSecret, timeout, max_attempts, idempotency_key
+        )
+
+    def list(
+        self, *, timeout: float | None = None, max_attempts: int | None = None
+    ) -> AsyncIterator[Webhook]:
+        """All endpoints, without their secrets."""
+        return self._door.stream("webhooks.list", {}, Webhook, timeout, max_attempts)
+
+    async def get(
+        self, id: str | Webhook, *, timeout: float | None = None, max_attempts: int | None = None
+    ) -> Webhook:
+        """One endpoint."""
+        return await self._door.call("webhooks.get", {"id": id}, Webhook, timeout, max_attempts)
+
+    async def update(
+        self,
+        id: str | Webhook,
+        *,
+        url: str | None = None,
+        events: Sequence[str] | None = None,
+        description: str | None = None,
+        enabled: bool | None = None,
+        timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> Webhook:
+        """Changes an endpoint; what is absent stays. An empty list of events means all."""
+        args = given(id=id, url=url, events=events, description=description, enabled=enabled)
+        return await self._door.call("webhooks.update", args, Webhook, timeout, max_attempts)
+
+    async def delete(
+        self, id: str | Webhook, *, timeout: float | None = None, max_attempts: int | None = None
+    ) -> None:
+        """Deletes an endpoint with its deliveries."""
+        await self._door.call("webhooks.delete", {"id": id}, dict, timeout, max_attempts)
+
+    async def test(
+        self,
+        id: str | Webhook,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> WebhookDelivery:
+        """Sends ``webhook.test``; ``deliveries`` shows what came of it."""
+        return await self._door.call(
+            "webhooks.test", {"id": id}, WebhookDelivery, timeout, max_attempts, idempotency_key
+        )
+
+    async def rotate(
+        self,
+        id: str | Webhook,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> WebhookSecret:
+        """Makes a new secret; the one before signs too for 24 hours."""
+        return await self._door.call(
+            "webhooks.rotate", {"id": id}, WebhookSecret, timeout, max_attempts, idempotency_key
+        )
+
+    def deliveries(
+        self, id: str | Webhook, *, timeout: float | None = None, max_attempts: int | None = None
+    ) -> AsyncIterator[WebhookDelivery]:
+        """What was sent to an endpoint in the last 30 days, newest first."""
+        return self._door.stream(
+            "webhooks.deliveries", {"id": id}, WebhookDelivery, timeout, max_attempts
+        )
+
+    async def redeliver(
+        self,
+        id: str | Webhook,
+        delivery_id: str | WebhookDelivery,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> WebhookDelivery:
+        """Sends an event again, with the same id."""
+        args = {"id": id, "delivery_id": delivery_id}
+        return await self._door.call(
+            "webhooks.redeliver", args, WebhookDelivery, timeout, max_attempts, idempotency_key
+        )
 
 
 class AsyncService(_AsyncNamespace):

@@ -18,6 +18,9 @@ from ._models import (
     Slot,
     Upload,
     Validation,
+    Webhook,
+    WebhookDelivery,
+    WebhookSecret,
 )
 
 TYPE_CHECKING = False
@@ -64,6 +67,7 @@ class Client(BaseClient):
         self.slots = Slots(door)
         self.media = MediaFiles(door)
         self.api_keys = ApiKeys(door)
+        self.webhooks = Webhooks(door)
         self.service = Service(door)
 
     def close(self) -> None:
@@ -632,6 +636,111 @@ class ApiKeys(_Namespace):
     ) -> None:
         """Ends a key at once."""
         self._door.call("api_keys.revoke", {"id": id}, dict, timeout, max_attempts)
+
+
+class Webhooks(_Namespace):
+    """Addresses that are told what happens. ``verify_webhook`` checks what arrives there."""
+
+    def create(
+        self,
+        url: str,
+        *,
+        events: Sequence[str] | None = None,
+        description: str | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> WebhookSecret:
+        """Makes an endpoint. Its secret is in the answer and is never shown again.
+
+        events: absent means all.
+        """
+        args = given(url=url, events=events, description=description)
+        return self._door.call(
+            "webhooks.create", args, WebhookSecret, timeout, max_attempts, idempotency_key
+        )
+
+    def list(
+        self, *, timeout: float | None = None, max_attempts: int | None = None
+    ) -> Iterator[Webhook]:
+        """All endpoints, without their secrets."""
+        return self._door.stream("webhooks.list", {}, Webhook, timeout, max_attempts)
+
+    def get(
+        self, id: str | Webhook, *, timeout: float | None = None, max_attempts: int | None = None
+    ) -> Webhook:
+        """One endpoint."""
+        return self._door.call("webhooks.get", {"id": id}, Webhook, timeout, max_attempts)
+
+    def update(
+        self,
+        id: str | Webhook,
+        *,
+        url: str | None = None,
+        events: Sequence[str] | None = None,
+        description: str | None = None,
+        enabled: bool | None = None,
+        timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> Webhook:
+        """Changes an endpoint; what is absent stays. An empty list of events means all."""
+        args = given(id=id, url=url, events=events, description=description, enabled=enabled)
+        return self._door.call("webhooks.update", args, Webhook, timeout, max_attempts)
+
+    def delete(
+        self, id: str | Webhook, *, timeout: float | None = None, max_attempts: int | None = None
+    ) -> None:
+        """Deletes an endpoint with its deliveries."""
+        self._door.call("webhooks.delete", {"id": id}, dict, timeout, max_attempts)
+
+    def test(
+        self,
+        id: str | Webhook,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> WebhookDelivery:
+        """Sends ``webhook.test``; ``deliveries`` shows what came of it."""
+        return self._door.call(
+            "webhooks.test", {"id": id}, WebhookDelivery, timeout, max_attempts, idempotency_key
+        )
+
+    def rotate(
+        self,
+        id: str | Webhook,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> WebhookSecret:
+        """Makes a new secret; the one before signs too for 24 hours."""
+        return self._door.call(
+            "webhooks.rotate", {"id": id}, WebhookSecret, timeout, max_attempts, idempotency_key
+        )
+
+    def deliveries(
+        self, id: str | Webhook, *, timeout: float | None = None, max_attempts: int | None = None
+    ) -> Iterator[WebhookDelivery]:
+        """What was sent to an endpoint in the last 30 days, newest first."""
+        return self._door.stream(
+            "webhooks.deliveries", {"id": id}, WebhookDelivery, timeout, max_attempts
+        )
+
+    def redeliver(
+        self,
+        id: str | Webhook,
+        delivery_id: str | WebhookDelivery,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> WebhookDelivery:
+        """Sends an event again, with the same id."""
+        args = {"id": id, "delivery_id": delivery_id}
+        return self._door.call(
+            "webhooks.redeliver", args, WebhookDelivery, timeout, max_attempts, idempotency_key
+        )
 
 
 class Service(_Namespace):

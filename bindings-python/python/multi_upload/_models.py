@@ -35,6 +35,9 @@ __all__ = [
     "ValidatedTarget",
     "Validation",
     "Warning",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookSecret",
 ]
 
 TYPE_CHECKING = False
@@ -537,6 +540,67 @@ class CreatedApiKey(Record):
     """The accounts it may use; ``null`` means all."""
 
     _secrets = ("key",)
+
+
+class Webhook(Record):
+    """An endpoint, without its secret."""
+
+    id: str
+    """``wh_…``"""
+    url: str
+    """Where events are posted."""
+    description: str | None
+    """Text for people."""
+    events: list[str] | None
+    """The events it gets; ``null`` means all."""
+    enabled: bool
+    """False when nothing is delivered."""
+    disabled_reason: str | None
+    """Why the service switched it off."""
+    failing_since: datetime | None
+    """Since when every delivery has failed, UTC; ``null`` when the last one arrived."""
+    previous_secret_until: datetime | None
+    """Until when the secret from before the last rotation signs too, UTC."""
+    created_at: datetime
+    """When it was made, UTC."""
+
+
+class WebhookSecret(Record):
+    """An endpoint with its secret: shown once, when it is made and when it is rotated."""
+
+    webhook: Webhook
+    """The endpoint."""
+    secret: str
+    """The secret that deliveries are signed with: ``whsec_…``."""
+
+    _secrets = ("secret",)
+
+
+class WebhookDelivery(Record):
+    """One event on its way to one endpoint."""
+
+    id: str
+    """``dl_…``"""
+    message_id: str
+    """``msg_…``: the header ``webhook-id``, the same for every attempt."""
+    event: str
+    """``upload.published`` and so on."""
+    status: str
+    """``pending``, ``delivered`` or ``failed``."""
+    attempts: int
+    """Attempts so far."""
+    next_attempt_at: datetime | None
+    """When the next attempt is due, UTC; ``null`` behind an earlier event of the same upload and at the end."""
+    last_attempt_at: datetime | None
+    """When the last attempt ended, UTC."""
+    response_status: int | None
+    """HTTP status of the last attempt."""
+    response: str | None
+    """The beginning of the last answer, up to 1 KiB."""
+    error: str | None
+    """Why the last attempt failed."""
+    created_at: datetime
+    """When the event happened, UTC."""
 
 
 class Health(Record):

@@ -4,7 +4,7 @@ from typing import Any, final
 
 from typing_extensions import Self
 
-__all__ = ["Client", "Stream", "__version__", "run_cli"]
+__all__ = ["Client", "Stream", "__version__", "run_cli", "verify_webhook"]
 
 __version__: str
 
@@ -30,3 +30,6 @@ class Stream:
     def __anext__(self) -> Future[Any]: ...
 
 def run_cli(args: list[str]) -> int: ...
+def verify_webhook(
+    body: bytes, headers: list[tuple[str, str]], secrets: list[str]
+) -> dict[str, Any]: ...

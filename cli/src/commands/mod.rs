@@ -8,6 +8,7 @@ mod pin;
 mod service;
 mod slots;
 mod uploads;
+mod webhooks;
 
 use multi_upload_wire::ErrorInfo;
 
@@ -27,6 +28,7 @@ pub(crate) async fn run(command: Command, output: Output) -> Result<i32, ErrorIn
         Command::Uploads(args) => uploads::list(args, output).await,
         Command::Watch(args) => uploads::watch(args, output).await,
         Command::Keys(args) => keys::run(args, output).await,
+        Command::Webhooks(args) => webhooks::run(args, output).await,
         Command::Backup(args) => backup::backup(args, output).await,
         Command::Restore(args) => backup::restore(args, output).await,
     }

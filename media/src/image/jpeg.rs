@@ -80,14 +80,14 @@ pub(crate) fn header<R: Read + Seek>(source: &mut Source<'_, R>) -> Result<Heade
     )))
 }
 
-/// Bytes a pixel: the picture twice, and all coefficients (two bytes each) if it comes in several passes.
+/// Bytes a pixel: the picture itself, a row-wise scaled one and the result; or the picture and all its coefficients (two
+/// bytes each) if it comes in several passes.
 fn cost(coding: u8, components: u8) -> u64 {
-    let sequential = matches!(coding, 0xC0 | 0xC1);
-    6 + if sequential {
-        0
-    } else {
-        2 * u64::from(components)
-    }
+    let coefficients = match coding {
+        0xC0 | 0xC1 => 0,
+        _ => 2 * u64::from(components),
+    };
+    (3 + coefficients).max(9)
 }
 
 /// The marker at `at` and where what follows it begins. Any number of FF bytes may stand in front.

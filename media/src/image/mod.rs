@@ -21,7 +21,7 @@ pub(crate) struct Header {
     pub(crate) is_cmyk: bool,
     /// More than one frame.
     pub(crate) animated: bool,
-    /// Bytes of memory that decoding and then turning the picture takes at most for each pixel.
+    /// Bytes of memory that decoding, scaling and turning the picture takes at most for each pixel.
     pub(crate) cost: u64,
 }
 

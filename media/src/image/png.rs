@@ -20,7 +20,6 @@ pub(crate) fn header<R: Read + Seek>(source: &mut Source<'_, R>) -> Result<Heade
         u32::from_be_bytes(source.array(WHAT, 16)?),
         u32::from_be_bytes(source.array(WHAT, 20)?),
     );
-    let [depth] = source.array(WHAT, 24)?;
     let (width, height) = sides(WHAT, width, height)?;
     if width > i32::MAX.unsigned_abs() || height > i32::MAX.unsigned_abs() {
         return Err(Fault::broken(
@@ -35,8 +34,8 @@ pub(crate) fn header<R: Read + Seek>(source: &mut Source<'_, R>) -> Result<Heade
         orientation: Orientation::NoTransforms,
         is_cmyk: false,
         animated: false,
-        // The picture twice, the first time with all its bits.
-        cost: if depth == 16 { 12 } else { 8 },
+        // Three times four colours of a byte, or once with two bytes and then with one.
+        cost: 12,
     };
     let mut at = 8 + 4 + 4 + 13 + 4;
     let mut has_picture = false;

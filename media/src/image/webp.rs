@@ -43,21 +43,19 @@ pub(crate) fn header<R: Read + Seek>(source: &mut Source<'_, R>) -> Result<Heade
                 ));
                 source.look_ahead(64);
             }
-            b"VP8 " => {
+            b"VP8 " | b"VP8L" => {
                 has_picture = true;
-                if size.is_none() {
-                    size = Some(lossy(source, start)?);
-                }
-            }
-            b"VP8L" => {
-                has_picture = true;
-                if size.is_none() {
-                    size = Some(lossless(source, start)?);
-                }
+                let own = frame_size(source, at)?;
+                let canvas = *size.get_or_insert(own);
+                same_size(own, canvas)?;
             }
             b"ANMF" => {
                 has_picture = true;
                 frames = frames.saturating_add(1);
+                // Only the first frame is ever decoded.
+                if let (1, Some(canvas)) = (frames, size) {
+                    first_frame(source, start, start + length, canvas)?;
+                }
             }
             b"EXIF" => {
                 let count = usize::try_from(length).map_or(EXIF_LIMIT, |n| n.min(EXIF_LIMIT));
@@ -78,9 +76,62 @@ pub(crate) fn header<R: Read + Seek>(source: &mut Source<'_, R>) -> Result<Heade
         orientation: turned,
         is_cmyk: false,
         animated: frames > 1,
-        // The picture twice, and what it is put together from.
+        // Three times four colours.
         cost: 12,
     })
+}
+
+/// Refuses a picture that is larger than the image: it would be decoded before anybody noticed.
+fn same_size(picture: (u32, u32), image: (u32, u32)) -> Result<(), Fault> {
+    if picture == image {
+        return Ok(());
+    }
+    Err(Fault::broken(
+        WHAT,
+        format_args!(
+            "it says it is {} x {} pixels, and the picture in it {} x {}",
+            image.0, image.1, picture.0, picture.1
+        ),
+    ))
+}
+
+/// Checks the sizes of the frame from `start` to `end` of an animation.
+fn first_frame<R: Read + Seek>(
+    source: &mut Source<'_, R>,
+    start: u64,
+    end: u64,
+    canvas: (u32, u32),
+) -> Result<(), Fault> {
+    let [x0, x1, x2, y0, y1, y2, w0, w1, w2, h0, h1, h2, ..] = source.array::<16>(WHAT, start)?;
+    let number = |low, middle, high| u32::from_le_bytes([low, middle, high, 0]);
+    let size = (number(w0, w1, w2) + 1, number(h0, h1, h2) + 1);
+    let (x, y) = (number(x0, x1, x2) * 2, number(y0, y1, y2) * 2);
+    if x + size.0 > canvas.0 || y + size.1 > canvas.1 {
+        return Err(Fault::broken(WHAT, "a frame lies outside of it"));
+    }
+    let mut at = start + 16;
+    // Transparency may come before the picture.
+    for _ in 0..2 {
+        if end.saturating_sub(at) < 8 {
+            break;
+        }
+        let [n0, n1, n2, n3, length @ ..] = source.array::<8>(WHAT, at)?;
+        if matches!(&[n0, n1, n2, n3], b"VP8 " | b"VP8L") {
+            return same_size(frame_size(source, at)?, size);
+        }
+        let length = u64::from(u32::from_le_bytes(length));
+        at += 8 + length + (length & 1);
+    }
+    Err(Fault::broken(WHAT, "its first frame has no picture"))
+}
+
+/// The size in the chunk at `at`, which is `VP8 ` or `VP8L`.
+fn frame_size<R: Read + Seek>(source: &mut Source<'_, R>, at: u64) -> Result<(u32, u32), Fault> {
+    if source.array::<4>(WHAT, at)? == *b"VP8L" {
+        lossless(source, at + 8)
+    } else {
+        lossy(source, at + 8)
+    }
 }
 
 /// The size in the first frame of VP8 at `at`.

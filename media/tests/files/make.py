@@ -33,6 +33,13 @@ def exif(orientation):
     return data
 
 
+def slopes(size=(45, 31)):
+    """Colours that change slowly, of a size that fills no block."""
+    across = Image.linear_gradient("L").rotate(90).resize(size)
+    down = Image.linear_gradient("L").resize(size)
+    return Image.merge("RGB", (across, down, Image.radial_gradient("L").resize(size)))
+
+
 def main():
     upright = corners()
     for orientation in range(1, 9):
@@ -43,6 +50,9 @@ def main():
     turned = upright.transpose(STORED[6])
     turned.save("orientation-6.png", exif=exif(6))
     turned.save("orientation-6.webp", lossless=True, exif=exif(6))
+    for subsampling, name in enumerate(("444", "422", "420")):
+        slopes().save(f"sampling-{name}.jpg", quality=90, subsampling=subsampling)
+    slopes().save("restarts.jpg", quality=90, restart_marker_blocks=2)
     corners("CMYK").save("cmyk.jpg", quality=90)
     corners("L").save("gray.jpg", quality=90)
     upright.save("progressive.jpg", quality=90, progressive=True)

@@ -7,6 +7,7 @@ use multi_upload_wire::{ConnectRequest, ConnectSession, ErrorCode, ErrorInfo, Fi
 use sha2::{Digest as _, Sha256};
 
 use super::{Accounts, to_info};
+use crate::audit::{Actor, Kind, acting};
 use crate::clock::rfc3339;
 use crate::ids::new_id;
 use crate::publish::account_connected;
@@ -113,10 +114,14 @@ impl Accounts {
         query: CallbackQuery,
     ) -> Result<CallbackDone, ErrorInfo> {
         let (accounts, platform) = (self.clone(), platform.to_owned());
-        let work = self
-            .0
-            .tasks
-            .spawn(async move { accounts.take_callback(&platform, query).await });
+        let actor = Actor {
+            kind: Kind::Consent,
+            at: Some(self.0.clock.now()),
+            ..Actor::default()
+        };
+        let work = self.0.tasks.spawn(acting(actor, async move {
+            accounts.take_callback(&platform, query).await
+        }));
         work.await.unwrap_or_else(|_| {
             Err(ErrorInfo::new(
                 ErrorCode::Internal,

@@ -122,21 +122,26 @@ impl Accounts {
             }
             None => 0,
         };
-        Ok(Account {
-            id: row.id.clone(),
-            platform: row.platform.clone(),
-            name: row.name.clone(),
-            status: match row.refresh_expires_at {
-                _ if !row.usable => AccountStatus::ReconnectRequired,
-                Some(end) if end - now < EXPIRING_MS => AccountStatus::Expiring,
-                _ => AccountStatus::Active,
-            },
-            mode: row.owner.mode,
-            scopes: row.scopes.clone(),
-            reconnect_before: row.refresh_expires_at.map(rfc3339),
-            uploads_due_after,
-            connected_at: rfc3339(row.connected_at),
-        })
+        Ok(public(row, uploads_due_after, now))
+    }
+}
+
+/// An account as callers see it.
+pub(crate) fn public(row: &AccountRow, uploads_due_after: u64, now: Millis) -> Account {
+    Account {
+        id: row.id.clone(),
+        platform: row.platform.clone(),
+        name: row.name.clone(),
+        status: match row.refresh_expires_at {
+            _ if !row.usable => AccountStatus::ReconnectRequired,
+            Some(end) if end - now < EXPIRING_MS => AccountStatus::Expiring,
+            _ => AccountStatus::Active,
+        },
+        mode: row.owner.mode,
+        scopes: row.scopes.clone(),
+        reconnect_before: row.refresh_expires_at.map(rfc3339),
+        uploads_due_after,
+        connected_at: rfc3339(row.connected_at),
     }
 }
 

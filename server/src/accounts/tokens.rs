@@ -8,7 +8,8 @@ use multi_upload_platforms::{FailureClass, PlatformError, TokenSet};
 use multi_upload_wire::{ErrorCode, ErrorInfo};
 
 use super::Accounts;
-use crate::store::{AccountRow, Millis, Owner};
+use crate::store::{AccountRow, Millis, Owner, StoreResult};
+use crate::webhooks::message_of_account;
 
 /// A token with less life than this is renewed before use.
 const RENEW_BEFORE_USE_MS: Millis = 10 * 60_000;
@@ -96,6 +97,34 @@ impl Accounts {
             if let Err(error) = self.renew_if_due(row, RENEW_AHEAD_MS).await {
                 tracing::warn!(account = %id, code = %error.info.code, "the token could not be renewed yet");
             }
+        }
+    }
+
+    /// Tells the endpoints of webhooks, once for each connection, that it ends within a week.
+    pub(crate) async fn tell_of_expiring(&self, owner: &Owner) {
+        let now = self.0.clock.now();
+        let told = async {
+            for row in self.0.store.accounts(owner).await? {
+                let Some(end) = row.refresh_expires_at.filter(|_| row.usable) else {
+                    continue;
+                };
+                if end - now >= super::EXPIRING_MS {
+                    continue;
+                }
+                let due_after = self
+                    .0
+                    .store
+                    .open_targets_after(&row.owner, &row.id, end)
+                    .await?;
+                let mut message = message_of_account("account.expiring", &row, due_after, now);
+                // The same for every node and every hour: it is stored once.
+                message.id = format!("msg_expiring_{}_{end}", row.id.replace(':', "_"));
+                self.0.store.queue_message(message, None).await?;
+            }
+            StoreResult::Ok(())
+        };
+        if let Err(error) = told.await {
+            tracing::warn!(%error, "webhooks could not be told of accounts that expire");
         }
     }
 

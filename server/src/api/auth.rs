@@ -10,6 +10,8 @@ use multi_upload_wire::{ErrorCode, Mode, Scope};
 
 use super::body::discard;
 use super::problem::Problem;
+use super::request::RequestId;
+use crate::audit::{Actor, Kind, acting};
 use crate::config::DEFAULT_TEAM;
 use crate::keys::PresentedKey;
 use crate::state::App;
@@ -27,6 +29,8 @@ pub(crate) struct Local {
 pub(crate) struct Caller {
     /// Whose rows it reaches.
     pub(crate) owner: Owner,
+    /// The key it came with; `None` for one of this process.
+    key: Option<String>,
     /// What it may do; `None` for everything.
     scopes: Option<Vec<Scope>>,
     /// The accounts it may use; `None` for all.
@@ -93,8 +97,20 @@ pub(crate) async fn guard(
     };
     match outcome {
         Ok(caller) => {
+            let actor = Actor {
+                kind: match caller.key {
+                    Some(_) => Kind::Key,
+                    None => Kind::Local,
+                },
+                id: caller.key.clone(),
+                request_id: request
+                    .extensions()
+                    .get::<RequestId>()
+                    .map(|id| id.0.clone()),
+                at: Some(app.clock.now()),
+            };
             request.extensions_mut().insert(caller);
-            next.run(request).await
+            acting(actor, next.run(request)).await
         }
         Err(problem) => {
             let (parts, body) = request.into_parts();
@@ -115,6 +131,7 @@ async fn identify(
                 team: DEFAULT_TEAM.to_owned(),
                 mode: local.mode,
             },
+            key: None,
             scopes: None,
             accounts: None,
         });
@@ -140,6 +157,7 @@ async fn identify(
     }
     Ok(Caller {
         owner: row.owner,
+        key: Some(row.id),
         scopes: Some(row.scopes),
         accounts: row.accounts,
     })

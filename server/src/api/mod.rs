@@ -20,6 +20,7 @@ mod request;
 mod slots;
 mod tus;
 mod uploads;
+mod webhooks;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -38,6 +39,7 @@ use crate::state::App;
 pub(crate) fn router(app: App) -> Router {
     use Scope::{
         AccountsRead, AccountsWrite, Admin, AuditRead, MediaWrite, UploadsRead, UploadsWrite,
+        WebhooksWrite,
     };
     use uploads::{actions, changes, create, edit, read};
 
@@ -112,6 +114,31 @@ pub(crate) fn router(app: App) -> Router {
         .add("/v1/api-keys", Admin, get(api_keys::list))
         .add("/v1/api-keys", Admin, post(api_keys::create))
         .add("/v1/api-keys/{id}", Admin, delete(api_keys::revoke))
+        .add("/v1/webhooks", WebhooksWrite, get(webhooks::list))
+        .add("/v1/webhooks", WebhooksWrite, post(webhooks::create))
+        .add("/v1/webhooks/{id}", WebhooksWrite, get(webhooks::get))
+        .add("/v1/webhooks/{id}", WebhooksWrite, patch(webhooks::update))
+        .add("/v1/webhooks/{id}", WebhooksWrite, delete(webhooks::delete))
+        .add(
+            "/v1/webhooks/{id}/test",
+            WebhooksWrite,
+            post(webhooks::test),
+        )
+        .add(
+            "/v1/webhooks/{id}/rotate",
+            WebhooksWrite,
+            post(webhooks::rotate),
+        )
+        .add(
+            "/v1/webhooks/{id}/deliveries",
+            WebhooksWrite,
+            get(webhooks::deliveries),
+        )
+        .add(
+            "/v1/webhooks/{id}/deliveries/{delivery_id}/redeliver",
+            WebhooksWrite,
+            post(webhooks::redeliver),
+        )
         .add("/metrics", AuditRead, get(metrics::metrics))
         .open("/v1/media", options(tus::options))
         .open("/v1/media/{id}", options(tus::options))

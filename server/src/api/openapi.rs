@@ -4,7 +4,7 @@ use multi_upload_wire::{ErrorInfo, REGISTRY};
 use serde_json::{Value, json};
 use utoipa::{OpenApi, ToResponse};
 
-use super::{accounts, api_keys, callback, health, limits, metrics, slots, tus, uploads};
+use super::{accounts, api_keys, callback, health, limits, metrics, slots, tus, uploads, webhooks};
 
 /// An answer that is not a success.
 #[derive(ToResponse)]
@@ -34,6 +34,8 @@ pub(crate) struct Problem(ErrorInfo);
         slots::list, slots::create, slots::update, slots::delete,
         tus::options, tus::create, tus::offset, tus::append, tus::remove, tus::get,
         api_keys::list, api_keys::create, api_keys::revoke,
+        webhooks::list, webhooks::create, webhooks::get, webhooks::update, webhooks::delete, webhooks::test,
+        webhooks::rotate, webhooks::deliveries, webhooks::redeliver,
         callback::callback, health::healthz, health::readyz, metrics::metrics
     ),
     components(schemas(ErrorInfo), responses(Problem)),
@@ -44,6 +46,7 @@ pub(crate) struct Problem(ErrorInfo);
         (name = "slots", description = "Weekly posting times, which `schedule: \"next_slot\"` fills."),
         (name = "media", description = "Files, uploaded by tus 1.0."),
         (name = "api keys", description = "Keys for callers of this API."),
+        (name = "webhooks", description = "Addresses that are told what happens, signed by Standard Webhooks."),
         (name = "service", description = "Health.")
     ),
     security(("api_key" = []))

@@ -21,6 +21,10 @@ use crate::metrics::Metrics;
 /// Names the request in the answer and in the log.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The id of a request, for whoever answers it.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
 /// The media type of every problem.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -29,8 +33,9 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 const TIME_LIMIT: Duration = Duration::from_secs(90);
 
 /// The outermost layer.
-pub(crate) async fn surround(request: Request, next: Next) -> Response {
+pub(crate) async fn surround(mut request: Request, next: Next) -> Response {
     let id = Uuid::now_v7().to_string();
+    request.extensions_mut().insert(RequestId(id.clone()));
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     // The pattern of the route, not the path: a span must not carry what a caller can make long.

@@ -15,7 +15,7 @@ mod url;
 use std::error::Error as StdError;
 use std::io;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ::url::Url;
 use bytes::Bytes;
@@ -76,8 +76,8 @@ impl std::fmt::Debug for Fetched {
 pub(crate) struct Posted {
     /// HTTP status.
     pub(crate) status: u16,
-    /// `Retry-After`, as it came.
-    pub(crate) retry_after: Option<String>,
+    /// How long it wants to be left alone.
+    pub(crate) retry_after: Option<Duration>,
     /// The beginning of its body, as text, up to 1 KiB.
     pub(crate) excerpt: String,
 }
@@ -187,7 +187,7 @@ impl Gate {
         }
         Ok(Posted {
             status: answer.status().as_u16(),
-            retry_after: text(answer.headers(), &http::header::RETRY_AFTER),
+            retry_after: multi_upload_core::retry_after(answer.headers(), SystemTime::now()),
             excerpt: String::from_utf8_lossy(&excerpt).into_owned(),
         })
     }

@@ -12,6 +12,7 @@ mod model;
 mod open;
 pub mod postgres;
 pub mod sqlite;
+mod webhooks;
 mod when;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ use async_trait::async_trait;
 use jiff::civil::Date;
 
 pub(crate) use open::{FILE, Opened, open, open_beside};
+
+pub use webhooks::{DeliveryRow, DeliveryState, LaneResult, NewMessage, WebhookRow, WebhookStore};
 
 pub use model::{
     AccountRow, AccountUse, ApiKeyRow, Attempt, AttemptChange, Census, ConnectRow, CreateOutcome,
@@ -48,7 +51,7 @@ pub type StoreResult<T> = Result<T, StoreError>;
 
 /// The store.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: WebhookStore {
     // ---- uploads
 
     /// Stores uploads with their targets and first events, each row for itself: in one transaction all rows that can be

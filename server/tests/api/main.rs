@@ -11,3 +11,4 @@ mod requests;
 mod slots;
 mod support;
 mod uploads;
+mod webhooks;

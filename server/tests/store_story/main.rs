@@ -17,6 +17,7 @@ mod slots;
 mod sqlite;
 mod turns;
 mod uploads;
+mod webhooks;
 
 /// One test for each rule and each store, on a fresh database.
 macro_rules! rules {
@@ -66,6 +67,9 @@ rules! {
     others: accounts_are_kept_for_their_owner, tokens_are_saved_by_whoever_read_the_newest, one_engine_renews_at_a_time, a_connection_is_taken_once,
         a_connection_that_expired_is_not_found, api_keys_are_found_listed_and_revoked, a_data_key_is_added_once, a_note_is_replaced_by_the_next,
         files_are_kept_for_their_owner, what_has_lost_its_use_is_forgotten, a_closed_store_refuses;
+    webhooks: endpoints_are_kept_for_their_owner, a_change_is_queued_with_its_event_for_those_who_want_it,
+        several_changes_at_once_are_told_in_order, accounts_are_told_of, deliveries_of_a_subject_go_in_order, a_lane_has_one_holder,
+        what_was_delivered_is_forgotten_in_time, a_new_upload_of_each_kind_is_told_as_it_is;
 }
 
 /// What holds only where one process owns the database.

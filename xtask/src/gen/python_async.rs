@@ -14,6 +14,7 @@ const TWINS: &[&str] = &[
     "Accounts",
     "MediaFiles",
     "ApiKeys",
+    "Webhooks",
     "Service",
     "Iterator",
 ];

@@ -17,6 +17,7 @@ const SOURCES: &[&str] = &[
     "wire/src/media.rs",
     "wire/src/slot.rs",
     "wire/src/upload.rs",
+    "wire/src/webhook.rs",
     "core/src/service.rs",
 ];
 
@@ -45,6 +46,9 @@ const RECORDS: &[(&str, &str)] = &[
     ("Media", "Media"),
     ("ApiKey", "ApiKey"),
     ("CreatedApiKey", "CreatedApiKey"),
+    ("Webhook", "Webhook"),
+    ("WebhookSecret", "WebhookSecret"),
+    ("WebhookDelivery", "WebhookDelivery"),
     ("Health", "Health"),
 ];
 

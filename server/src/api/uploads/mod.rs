@@ -13,7 +13,8 @@ mod plan;
 pub(super) mod read;
 mod repeat;
 mod timing;
-mod view;
+
+use crate::view;
 
 use super::auth::Caller;
 use super::problem::Problem;

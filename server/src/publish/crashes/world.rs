@@ -111,6 +111,8 @@ impl World {
             accounts,
             media,
             gate: crate::gate::Gate::new(true),
+            vault: self.vault.clone(),
+            mail: crate::webhooks::Mail::default(),
             platforms,
             clock: self.clock.clone(),
             wake,

@@ -13,6 +13,7 @@ use super::listen::{self, Told};
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
 use super::wall_times;
+use super::webhooks::{self, Step};
 use crate::store::{AttemptChange, Millis, Phase, StoreError, TargetChange, TargetRow};
 
 /// Where a target is.
@@ -26,7 +27,9 @@ struct Place {
 
 /// What the changes of a transaction did.
 #[derive(Default)]
-struct Done {
+struct Done<'a> {
+    /// The moves that were made.
+    steps: Vec<Step<'a>>,
     touched: Touched,
     /// Uploads that changed, with the time.
     uploads: BTreeMap<i64, Millis>,
@@ -67,6 +70,7 @@ pub(super) async fn change(
         gave_back(&tx, &done.gave_back).await?;
     }
     pace::refresh(&tx, &done.touched).await?;
+    webhooks::targets_moved(&tx, &done.steps).await?;
     let uploads: Vec<_> = done.uploads.into_iter().collect();
     let told = Told {
         change: Some(pace::renew(&tx, &uploads).await?),
@@ -163,12 +167,12 @@ const NOTE: &str =
     "UPDATE targets SET error = $4, sentinel_at = $5 WHERE n = $1 AND phase = $2 AND fence = $3";
 
 /// Makes the changes of a round, and everything that belongs to those that could be made.
-async fn apply(
+async fn apply<'a>(
     tx: &Transaction<'_>,
     round: &[(usize, &Place)],
-    changes: &[&TargetChange],
+    changes: &[&'a TargetChange],
     results: &mut [Option<TargetRow>],
-    done: &mut Done,
+    done: &mut Done<'a>,
 ) -> Res<()> {
     // Prepared first: then the statements go out one behind the other in this order, and no one waits for an answer.
     tx.prepare_cached(MOVE).await?;
@@ -178,7 +182,7 @@ async fn apply(
             .map(|(index, place)| apply_one(tx, place.n, changes[*index])),
     )
     .await?;
-    let moved: Vec<(usize, &Place, &TargetChange)> = round
+    let moved: Vec<(usize, &Place, &'a TargetChange)> = round
         .iter()
         .zip(counts)
         .filter(|(_, count)| *count == 1)
@@ -200,6 +204,10 @@ async fn apply(
     let mut stored = read(tx, &numbers).await?;
     for (index, place, change) in moved {
         results[index] = stored.remove(&place.n);
+        done.steps.push(Step {
+            upload: place.upload,
+            change,
+        });
         done.touched
             .add(&place.account, &place.board, &place.fingerprint);
         let at = done.uploads.entry(place.upload).or_insert(change.at);

@@ -11,7 +11,7 @@ use super::listen::Told;
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
 use super::wall_times::{self, Placed};
-use super::{events, listen};
+use super::{events, listen, webhooks};
 use crate::store::{
     CreateOutcome, Idempotency, Millis, NewUpload, Phase, StoreError, StoreResult, TargetRow,
     UploadRow, When,
@@ -314,6 +314,7 @@ async fn insert(
     wall_times::keep_new(tx, &kept).await?;
     events::insert(tx, &first_events).await?;
     pace::refresh(tx, &touched).await?;
+    webhooks::uploads_created(tx, &stored).await?;
     // Last, because it takes the places in the change feed. The references to these rows are checked at the commit.
     let last = insert_uploads(tx, &numbers, &stored).await?;
     let told = Told {

@@ -25,11 +25,12 @@ const RUNS: u32 = 5;
 /// What every connection is told first.
 ///
 /// - An answer means that the change survives a power loss, whatever the database's default is (a stronger one stays).
-/// - A node that dies in the middle of a transaction must not keep its locks for long.
+/// - A node that dies or is frozen in the middle of a transaction must not keep its locks for long: every other one waits for them.
+///   Between two statements there are milliseconds.
 /// - Every statement is short: compiling one would take longer than running it.
 const SESSION: &str = "SELECT set_config('synchronous_commit', 'on', false) \
        WHERE current_setting('synchronous_commit') IN ('off', 'local'); \
-     SET idle_in_transaction_session_timeout = 60000; \
+     SET idle_in_transaction_session_timeout = 5000; \
      SET jit = off; \
      SET client_min_messages = warning";
 

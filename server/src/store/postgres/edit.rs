@@ -7,7 +7,7 @@ use super::db::{Db, begin, execute, row, rows};
 use super::listen::{self, Told};
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
-use super::{events, uploads, wall_times};
+use super::{events, uploads, wall_times, webhooks};
 use crate::store::{EditOutcome, Phase, StoreError, UploadEdit};
 
 pub(super) async fn edit(db: &Db, edit: &UploadEdit) -> Res<(EditOutcome, Option<Told>)> {
@@ -112,6 +112,7 @@ pub(super) async fn edit(db: &Db, edit: &UploadEdit) -> Res<(EditOutcome, Option
         .collect();
     events::insert(&tx, &new_events).await?;
     pace::refresh(&tx, &touched).await?;
+    webhooks::upload_edited(&tx, &new.owner, &new.id, edit.event.at).await?;
     let told = Told {
         change: Some(pace::renew(&tx, &[(n, edit.event.at)]).await?),
         wake: true,

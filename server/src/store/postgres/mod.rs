@@ -8,6 +8,21 @@
 //! - Nodes hear of each other's changes by LISTEN (`listen.rs`). It and the prepared statements need connections that last:
 //!   a pooler in between must pool by session.
 
+/// One transaction, run again when another was preferred to it. A macro, since a closure's future could not be said to be `Send`.
+macro_rules! transaction {
+    ($db:expr, |$tx:ident| $work:expr) => {
+        $crate::store::postgres::db::again(|| async {
+            let mut client = $db.client().await?;
+            let transaction = $crate::store::postgres::db::begin(&mut client).await?;
+            let $tx = &transaction;
+            let done = $work;
+            transaction.commit().await?;
+            Ok(done)
+        })
+        .await
+    };
+}
+
 mod accounts;
 mod census;
 mod change;
@@ -30,6 +45,7 @@ mod trouble;
 mod uploads;
 mod url;
 mod wall_times;
+mod webhooks;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -46,6 +62,7 @@ use super::{
     EventRow, Held, KeptTime, MediaRow, Millis, NewUpload, Owner, Retime, SlotOutcome, SlotRow,
     Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
+use crate::audit;
 use db::{Db, again};
 use listen::{Ears, Told};
 use tls::Tls;
@@ -389,8 +406,11 @@ impl Store for PgStore {
     }
 
     async fn put_account(&self, row: AccountRow) -> StoreResult<()> {
-        let client = self.db.client().await?;
-        Ok(accounts::put(&client, &row).await?)
+        Ok(transaction!(self.db, |tx| {
+            accounts::put(tx, &row).await?;
+            let (kind, at) = ("account.connected", row.connected_at);
+            webhooks::account_changed(tx, kind, &row.owner, &row.id, at).await?
+        })?)
     }
 
     async fn account(&self, owner: &Owner, id: &str) -> StoreResult<Option<AccountRow>> {
@@ -420,13 +440,24 @@ impl Store for PgStore {
     }
 
     async fn save_tokens(&self, row: AccountRow, expect: u64) -> StoreResult<bool> {
-        let client = self.db.client().await?;
-        Ok(accounts::save_tokens(&client, &row, expect).await?)
+        let at = audit::current().at();
+        Ok(transaction!(self.db, |tx| {
+            let saved = accounts::save_tokens(tx, &row, expect).await?;
+            if saved && !row.usable {
+                let kind = "account.disconnected";
+                webhooks::account_changed(tx, kind, &row.owner, &row.id, at).await?;
+            }
+            saved
+        })?)
     }
 
     async fn delete_account(&self, owner: &Owner, id: &str) -> StoreResult<bool> {
-        let client = self.db.client().await?;
-        Ok(accounts::delete(&client, owner, id).await?)
+        let at = audit::current().at();
+        Ok(transaction!(self.db, |tx| {
+            // While it can still be shown.
+            webhooks::account_changed(tx, "account.disconnected", owner, id, at).await?;
+            accounts::delete(tx, owner, id).await?
+        })?)
     }
 
     async fn create_connect(&self, row: ConnectRow) -> StoreResult<()> {

@@ -18,6 +18,7 @@ mod targets;
 mod turns;
 mod uploads;
 mod wall_times;
+mod webhooks;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -357,7 +358,16 @@ impl Store for SqliteStore {
 
     async fn put_account(&self, row: AccountRow) -> StoreResult<()> {
         self.writer
-            .run(move |tx| accounts::put(tx.conn, &row))
+            .run(move |tx| {
+                accounts::put(tx.conn, &row)?;
+                webhooks::account_changed(
+                    tx.conn,
+                    "account.connected",
+                    &row.owner,
+                    &row.id,
+                    row.connected_at,
+                )
+            })
             .await
     }
 
@@ -397,14 +407,37 @@ impl Store for SqliteStore {
 
     async fn save_tokens(&self, row: AccountRow, expect: u64) -> StoreResult<bool> {
         self.writer
-            .run(move |tx| accounts::save_tokens(tx.conn, &row, expect))
+            .run(move |tx| {
+                let saved = accounts::save_tokens(tx.conn, &row, expect)?;
+                if saved && !row.usable {
+                    let at = tx.by().at();
+                    webhooks::account_changed(
+                        tx.conn,
+                        "account.disconnected",
+                        &row.owner,
+                        &row.id,
+                        at,
+                    )?;
+                }
+                Ok(saved)
+            })
             .await
     }
 
     async fn delete_account(&self, owner: &Owner, id: &str) -> StoreResult<bool> {
         let (owner, id) = (owner.clone(), id.to_owned());
         self.writer
-            .run(move |tx| accounts::delete(tx.conn, &owner, &id))
+            .run(move |tx| {
+                // While it can still be shown.
+                webhooks::account_changed(
+                    tx.conn,
+                    "account.disconnected",
+                    &owner,
+                    &id,
+                    tx.by().at(),
+                )?;
+                accounts::delete(tx.conn, &owner, &id)
+            })
             .await
     }
 

@@ -9,10 +9,12 @@ use super::lanes::{self, Account, Lane};
 use super::turns;
 use super::uploads;
 use super::wall_times;
+use super::webhooks;
 use super::writer::Tx;
 use crate::store::{
     AttemptChange, Millis, Owner, Phase, StoreError, StoreResult, TargetChange, TargetRow,
 };
+use crate::webhooks::Moved;
 
 /// By lane, since the queue's index begins with it.
 const OPEN_AFTER: &str = "SELECT count(*) FROM lanes l CROSS JOIN targets t ON t.mode = l.mode AND t.account_id = l.account_id \
@@ -70,8 +72,21 @@ pub(super) fn change(tx: &Tx<'_>, change: &TargetChange) -> StoreResult<Option<T
         turns::gave_back(tx.conn, &lane.account)?;
     }
     lanes::refresh(tx.conn, &lane)?;
-    uploads::renew(tx, upload, change.at)?;
+    let status = uploads::renew(tx, upload, change.at)?;
     insert_event(tx, upload, &EventText::new(change.event.clone())?)?;
+    let step = Moved {
+        target_id: &row.id,
+        from: change.expect_phase,
+        to: row.phase,
+    };
+    webhooks::upload_changed(
+        tx,
+        &row.owner,
+        &row.upload_id,
+        status,
+        Some(step),
+        change.at,
+    )?;
     target_at(tx.conn, n).map(Some)
 }
 

@@ -11,6 +11,7 @@ use super::codec::{
 use super::events::{EventText, insert_event};
 use super::lanes::{self, Lane};
 use super::wall_times;
+use super::webhooks;
 use super::writer::Tx;
 use crate::slots::{Queue, Taken, settle};
 use crate::store::when::{first_day, keeps};
@@ -192,6 +193,11 @@ fn create_one(
     for event in &events {
         insert_event(tx, n, event)?;
     }
+    let status = Renewed {
+        before: None,
+        after: row.status,
+    };
+    webhooks::upload_changed(tx, &row.owner, &row.id, status, None, row.created_at)?;
     Ok(CreateOutcome::Stored(Box::new(row)))
 }
 
@@ -514,11 +520,12 @@ pub(super) fn edit(tx: &Tx<'_>, edit: &UploadEdit) -> StoreResult<EditOutcome> {
             row.timezone,
             row.external_id,
         ])?;
-    renew(tx, n, edit.event.at)?;
+    let status = renew(tx, n, edit.event.at)?;
     events.insert(0, edit.event.clone());
     for event in events {
         insert_event(tx, n, &EventText::new(event)?)?;
     }
+    webhooks::upload_changed(tx, &row.owner, &row.id, status, None, edit.event.at)?;
     let edited = get(tx.conn, &row.owner, &row.id)?;
     Ok(edited.map_or(EditOutcome::Stale, |row| EditOutcome::Edited(Box::new(row))))
 }
@@ -527,8 +534,20 @@ const fn is_editable(phase: Phase) -> bool {
     matches!(phase, Phase::Draft | Phase::Scheduled | Phase::Waiting)
 }
 
+/// The status of an upload before and after a change.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Renewed {
+    /// `None` for a new one.
+    pub(super) before: Option<UploadStatus>,
+    pub(super) after: UploadStatus,
+}
+
 /// Status, version and place in the change feed, after anything about the upload changed.
-pub(super) fn renew(tx: &Tx<'_>, n: i64, at: Millis) -> StoreResult<()> {
+pub(super) fn renew(tx: &Tx<'_>, n: i64, at: Millis) -> StoreResult<Renewed> {
+    let before: String = tx
+        .conn
+        .prepare_cached("SELECT status FROM uploads WHERE n = ?1")?
+        .query_row([n], |row| row.get(0))?;
     let mut statement = tx
         .conn
         .prepare_cached("SELECT phase FROM targets WHERE n BETWEEN ?1 AND ?2")?;
@@ -537,17 +556,21 @@ pub(super) fn renew(tx: &Tx<'_>, n: i64, at: Millis) -> StoreResult<()> {
     while let Some(row) = rows.next()? {
         states.push(phase_from_db(row.get(0)?)?.status());
     }
+    let after = UploadStatus::of_targets(states);
     tx.conn
         .prepare_cached(
             "UPDATE uploads SET status = ?2, version = version + 1, updated_at = ?3, change_seq = ?4 WHERE n = ?1",
         )?
         .execute(params![
             n,
-            UploadStatus::of_targets(states).as_str(),
+            after.as_str(),
             at,
             tx.next_change(),
         ])?;
-    Ok(())
+    Ok(Renewed {
+        before: UploadStatus::from_name(&before),
+        after,
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! more), runs every piece of work in a savepoint of one transaction, commits once, and only then answers
 //! all of them. A piece that fails is rolled back alone; a commit that fails fails them all.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::codec::{from_db, to_db};
+use crate::audit::{self, Actor};
 use crate::store::{StoreError, StoreResult};
 
 /// Pieces of work in one transaction, at most.
@@ -29,9 +30,15 @@ pub(super) struct Tx<'a> {
     pub(super) conn: &'a Connection,
     change_seq: Cell<u64>,
     event_seq: Cell<u64>,
+    by: RefCell<Actor>,
 }
 
 impl Tx<'_> {
+    /// Who asked for the work that is under way.
+    pub(super) fn by(&self) -> Actor {
+        self.by.borrow().clone()
+    }
+
     /// The next position in the change feed. Unused ones leave gaps, which readers do not mind.
     pub(super) fn next_change(&self) -> i64 {
         self.change_seq.set(self.change_seq.get() + 1);
@@ -98,8 +105,12 @@ impl Writer {
         T: Send + 'static,
     {
         let (tell, told) = oneshot::channel();
+        let by = audit::current();
         let work: Work = Box::new(move |tx| {
-            let result = tx.and_then(work);
+            let result = tx.and_then(|tx| {
+                *tx.by.borrow_mut() = by;
+                work(tx)
+            });
             let failure = result.as_ref().err().cloned();
             let answer: Answer = Box::new(move |commit| {
                 // The caller may have stopped waiting.
@@ -252,6 +263,7 @@ impl WriterThread {
                 conn: &self.conn,
                 change_seq: Cell::new(from_db(change_seq)),
                 event_seq: Cell::new(from_db(event_seq)),
+                by: RefCell::default(),
             }),
             Err(error) => {
                 let _ = self.conn.execute_batch("ROLLBACK");

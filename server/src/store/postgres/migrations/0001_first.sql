@@ -241,6 +241,65 @@ ALTER TABLE counters SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_
 ALTER TABLE pace SET (autovacuum_vacuum_scale_factor = 0.05);
 ALTER TABLE lanes SET (autovacuum_vacuum_scale_factor = 0.05);
 
+-- Endpoints of webhooks. Each is a lane: one worker at a time, of all nodes, delivers to it.
+CREATE TABLE webhooks (
+    n               bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id              text    COLLATE "C" NOT NULL,
+    team            text    COLLATE "C" NOT NULL,
+    mode            text    COLLATE "C" NOT NULL,
+    url             text    NOT NULL,
+    description     text,
+    events          text,
+    secret_sealed   bytea   NOT NULL,
+    previous_sealed bytea,
+    previous_until  bigint,
+    enabled         boolean NOT NULL,
+    disabled_reason text,
+    failing_since   bigint,
+    failures        bigint  NOT NULL,
+    paused_until    bigint,
+    lease_until     bigint,
+    fence           bigint  NOT NULL,
+    created_at      bigint  NOT NULL
+);
+CREATE UNIQUE INDEX webhooks_by_id ON webhooks (team, mode, id);
+
+-- What happened, once for all endpoints. Stored in the transaction of the change it tells of.
+CREATE TABLE webhook_messages (
+    n       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id      text   COLLATE "C" NOT NULL,
+    kind    text   NOT NULL,
+    subject text   COLLATE "C" NOT NULL,
+    body    text   NOT NULL,
+    at      bigint NOT NULL
+);
+CREATE UNIQUE INDEX webhook_messages_by_id ON webhook_messages (id);
+
+-- A message on its way to an endpoint. state: 0 pending, 1 delivered, 2 failed. due_at is null behind an earlier one of the
+-- same subject.
+CREATE TABLE webhook_deliveries (
+    n          bigint   GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id         text     COLLATE "C" NOT NULL,
+    webhook    bigint   NOT NULL REFERENCES webhooks (n) ON DELETE CASCADE,
+    message    bigint   NOT NULL REFERENCES webhook_messages (n),
+    subject    text     COLLATE "C" NOT NULL,
+    state      smallint NOT NULL CHECK (state BETWEEN 0 AND 2),
+    due_at     bigint,
+    attempts   bigint   NOT NULL,
+    created_at bigint   NOT NULL,
+    last_at    bigint,
+    status     bigint,
+    error      text,
+    answer     text
+);
+CREATE UNIQUE INDEX webhook_deliveries_by_id ON webhook_deliveries (webhook, id);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook, due_at) WHERE state = 0 AND due_at IS NOT NULL;
+CREATE INDEX webhook_deliveries_order ON webhook_deliveries (webhook, subject, n) WHERE state = 0;
+CREATE INDEX webhook_deliveries_behind ON webhook_deliveries (n) WHERE state = 0 AND due_at IS NULL;
+CREATE INDEX webhook_deliveries_ended ON webhook_deliveries (created_at) WHERE state <> 0;
+CREATE INDEX webhook_deliveries_of ON webhook_deliveries (message);
+CREATE INDEX webhook_messages_by_age ON webhook_messages (at);
+
 -- Weekly posting times of accounts. Bit 0 of weekdays is Monday; minute counts from local midnight.
 CREATE TABLE slots (
     team       text   COLLATE "C" NOT NULL,

@@ -234,6 +234,65 @@ CREATE TABLE notes (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Endpoints of webhooks. Each is a lane: one worker at a time delivers to it.
+CREATE TABLE webhooks (
+    n               INTEGER PRIMARY KEY,
+    id              TEXT    NOT NULL,
+    team            TEXT    NOT NULL,
+    mode            TEXT    NOT NULL CHECK (mode IN ('test', 'live')),
+    url             TEXT    NOT NULL,
+    description     TEXT,
+    events          TEXT,
+    secret_sealed   BLOB    NOT NULL,
+    previous_sealed BLOB,
+    previous_until  INTEGER,
+    enabled         INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+    disabled_reason TEXT,
+    failing_since   INTEGER,
+    failures        INTEGER NOT NULL,
+    paused_until    INTEGER,
+    lease_until     INTEGER,
+    fence           INTEGER NOT NULL,
+    created_at      INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX webhooks_by_id ON webhooks (team, mode, id);
+
+-- What happened, once for all endpoints. Stored in the transaction of the change it tells of.
+CREATE TABLE webhook_messages (
+    n       INTEGER PRIMARY KEY,
+    id      TEXT    NOT NULL,
+    kind    TEXT    NOT NULL,
+    subject TEXT    NOT NULL,
+    body    TEXT    NOT NULL,
+    at      INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX webhook_messages_by_id ON webhook_messages (id);
+
+-- A message on its way to an endpoint. state: 0 pending, 1 delivered, 2 failed. due_at is null behind an earlier one of the
+-- same subject.
+CREATE TABLE webhook_deliveries (
+    n          INTEGER PRIMARY KEY,
+    id         TEXT    NOT NULL,
+    webhook    INTEGER NOT NULL REFERENCES webhooks (n),
+    message    INTEGER NOT NULL REFERENCES webhook_messages (n),
+    subject    TEXT    NOT NULL,
+    state      INTEGER NOT NULL CHECK (state BETWEEN 0 AND 2),
+    due_at     INTEGER,
+    attempts   INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    last_at    INTEGER,
+    status     INTEGER,
+    error      TEXT,
+    answer     TEXT
+) STRICT;
+CREATE UNIQUE INDEX webhook_deliveries_by_id ON webhook_deliveries (webhook, id);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook, due_at) WHERE state = 0 AND due_at IS NOT NULL;
+CREATE INDEX webhook_deliveries_order ON webhook_deliveries (webhook, subject, n) WHERE state = 0;
+CREATE INDEX webhook_deliveries_behind ON webhook_deliveries (n) WHERE state = 0 AND due_at IS NULL;
+CREATE INDEX webhook_deliveries_ended ON webhook_deliveries (created_at) WHERE state <> 0;
+CREATE INDEX webhook_deliveries_of ON webhook_deliveries (message);
+CREATE INDEX webhook_messages_by_age ON webhook_messages (at);
+
 -- Weekly posting times of accounts. Bit 0 of weekdays is Monday; minute counts from local midnight.
 CREATE TABLE slots (
     team       TEXT    NOT NULL,

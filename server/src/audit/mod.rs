@@ -1,0 +1,5 @@
+//! Who did what.
+
+mod actor;
+
+pub(crate) use actor::{Actor, Kind, acting, current};
