@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::call::{CallSettings, CancelToken, Observer, answer, failure, milliseconds, options};
+use crate::feed::NativeFeed;
 
 /// How an HTTP client is made.
 #[napi(object)]
@@ -105,6 +106,29 @@ impl NativeClient {
         attempt: Option<Observer>,
     ) -> Value {
         let input = MediaInput::Bytes(Vec::from(bytes).into());
+        let options = options(settings, cancel, progress, attempt);
+        answer(
+            self.core
+                .media()
+                .upload(input, &options)
+                .await
+                .map(|media| json!(media)),
+        )
+    }
+
+    /// Stores a file whose bytes come through a feed.
+    #[napi]
+    #[allow(clippy::too_many_arguments, reason = "one door for JavaScript")]
+    pub async fn upload_feed(
+        &self,
+        feed: &NativeFeed,
+        length: Option<f64>,
+        settings: Option<CallSettings>,
+        cancel: Option<&CancelToken>,
+        progress: Option<Observer>,
+        attempt: Option<Observer>,
+    ) -> Value {
+        let input = feed.input(length);
         let options = options(settings, cancel, progress, attempt);
         answer(
             self.core

@@ -5,6 +5,7 @@
 
 mod call;
 mod client;
+mod feed;
 
 use std::collections::HashMap;
 

@@ -51,6 +51,28 @@ export async function uploadBytes<T>(client: NativeClient, bytes: Uint8Array, op
   return run<T>(options, (token, progress, attempt) => client.uploadBytes(buffer, settings(options), token, progress, attempt));
 }
 
+/** Sends bytes as a stream or a blob gives them. What reading throws is thrown. */
+export async function uploadStream<T>(client: NativeClient, source: AsyncIterable<Uint8Array> | Blob, options: ProgressOptions = {}): Promise<T> {
+  options.signal?.throwIfAborted();
+  const [chunks, length] = source instanceof Blob ? [source.stream() as AsyncIterable<Uint8Array>, source.size] : [source, undefined];
+  const feed = new (loadNative().NativeFeed)();
+  const sent = run<T>(options, (token, progress, attempt) => client.uploadFeed(feed, length, settings(options), token, progress, attempt));
+  let fault: { error: unknown } | undefined;
+  const read = async (): Promise<void> => {
+    for await (const chunk of chunks) if (!(await feed.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)))) return;
+    feed.end();
+  };
+  read().catch((error: unknown) => {
+    fault = { error };
+    feed.end(String(error));
+  });
+  try {
+    return await sent;
+  } catch (error) {
+    throw fault ? fault.error : error;
+  }
+}
+
 export async function* items<T>(client: NativeClient, op: string, args: object, options: CallOptions = {}): AsyncGenerator<T, void, undefined> {
   const { signal } = options;
   signal?.throwIfAborted();

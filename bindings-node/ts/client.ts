@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 
-import { call, items, unwrap, uploadBytes, type CallOptions, type ProgressOptions } from "./call";
+import { call, items, unwrap, uploadBytes, uploadStream, type CallOptions, type ProgressOptions } from "./call";
 import type {
   Account,
   AccountLimits,
@@ -322,9 +322,13 @@ export class Slots extends Namespace {
 
 /** Files. */
 export class MediaFiles extends Namespace {
-  /** Stores an image of up to 20 MB, from a path or from memory. */
-  upload(file: string | Uint8Array, options?: ProgressOptions): Promise<Media> {
-    return typeof file === "string" ? call(this.native, "media.upload", { path: file }, options) : uploadBytes(this.native, file, options);
+  /**
+   * Stores an image of up to 20 MB or a video of up to 2 GB: from a path, from memory, or from a stream or blob, which are read as they are sent.
+   * With an `idempotencyKey` another call goes on where this one was cut off, in another process too; for a day.
+   */
+  upload(file: string | Uint8Array | Blob | AsyncIterable<Uint8Array>, options?: ProgressOptions): Promise<Media> {
+    if (typeof file === "string") return call(this.native, "media.upload", { path: file }, options);
+    return file instanceof Uint8Array ? uploadBytes(this.native, file, options) : uploadStream(this.native, file, options);
   }
 
   /** What is known of a file. */

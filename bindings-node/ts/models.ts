@@ -228,6 +228,11 @@ export interface Media {
   bytes: number;
   width: number | null;
   height: number | null;
+  /** Degrees to turn it clockwise for showing it. */
+  rotation: number | null;
+  durationMs: number | null;
+  videoCodec: string | null;
+  audioCodec: string | null;
   sha256: string | null;
   createdAt: Date;
   expiresAt: Date | null;

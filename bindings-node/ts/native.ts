@@ -18,6 +18,11 @@ export interface NativeStream {
   close(): void;
 }
 
+export interface NativeFeed {
+  push(bytes: Buffer): Promise<boolean>;
+  end(fault?: string): void;
+}
+
 export interface NativeSettings {
   idempotencyKey?: string;
   timeoutMs?: number;
@@ -30,6 +35,7 @@ export interface NativeClient {
   readonly sandboxUrl: string | null;
   call(op: string, args: unknown, settings: NativeSettings, token: NativeToken, progress: Watcher, attempt: Watcher): Promise<NativeAnswer>;
   uploadBytes(bytes: Buffer, settings: NativeSettings, token: NativeToken, progress: Watcher, attempt: Watcher): Promise<NativeAnswer>;
+  uploadFeed(feed: NativeFeed, length: number | undefined, settings: NativeSettings, token: NativeToken, progress: Watcher, attempt: Watcher): Promise<NativeAnswer>;
   stream(op: string, args: unknown, settings: NativeSettings, token: NativeToken): NativeStream;
   close(): Promise<void>;
 }
@@ -51,6 +57,7 @@ export interface Native {
     local(path: string, sandbox: boolean, listen?: string): Promise<NativeClient | NativeAnswer>;
   };
   CancelToken: new () => NativeToken;
+  NativeFeed: new () => NativeFeed;
   runCommand(args: string[]): number;
   verifyWebhook(body: Buffer, headers: Record<string, string>, secrets: string[]): NativeAnswer;
   nativeVersion(): string;

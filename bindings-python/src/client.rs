@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use multi_upload_cli::{Local, LocalOptions};
 use multi_upload_core as core;
-use multi_upload_core::{CallOptions, ClientOptions, ItemStream, MediaInput};
+use multi_upload_core::{CallOptions, ClientOptions, ItemStream};
 use multi_upload_wire::{ErrorCode, ErrorInfo};
 use pyo3::exceptions::{PyStopAsyncIteration, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, PyVisit};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -22,6 +22,7 @@ use crate::convert::{to_json, to_python};
 use crate::error;
 use crate::observe::Observer;
 use crate::runtime::{self, Process, process};
+use crate::source;
 
 type Dict<'py> = Bound<'py, PyDict>;
 type Object<'py> = PyResult<Bound<'py, PyAny>>;
@@ -234,22 +235,17 @@ impl Client {
     ) -> PyResult<(impl Future<Output = Answer> + Send + 'static, Observer)> {
         let core = self.open(py)?.0.clone();
         let (settings, observer) = self.options(options)?;
-        // A file in memory goes as it is; everything else is JSON.
-        let bytes = match args.get_item("bytes")? {
-            Some(bytes) => Some(bytes.cast::<PyBytes>()?.as_bytes().to_vec()),
-            None => None,
-        };
-        let args = bytes.is_none().then(|| to_json(args)).transpose()?;
+        // Bytes go as they are; everything else is JSON.
+        let input = source::input(args)?;
+        let args = input.is_none().then(|| to_json(args)).transpose()?;
         let shared = self.0.clone();
         let call = async move {
-            let answer = match (bytes, args) {
-                (Some(bytes), _) => {
-                    let input = MediaInput::Bytes(bytes.into());
-                    core.media()
-                        .upload(input, &settings)
-                        .await
-                        .map(|media| json!(media))
-                }
+            let answer = match (input, args) {
+                (Some(input), _) => core
+                    .media()
+                    .upload(input, &settings)
+                    .await
+                    .map(|media| json!(media)),
                 (None, args) => core.call(&op, args.unwrap_or_default(), settings).await,
             };
             drop(shared);

@@ -15,6 +15,7 @@ mod convert;
 mod error;
 mod observe;
 mod runtime;
+mod source;
 
 use pyo3::prelude::*;
 

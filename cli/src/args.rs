@@ -141,12 +141,45 @@ pub(crate) struct Serve {
     )]
     pub(crate) quiet_period: String,
 
+    #[command(flatten)]
+    pub(crate) media: MediaPlace,
+
     /// Let media addresses be private; for development and tests only
     #[arg(long, env = "MULTI_UPLOAD_ALLOW_PRIVATE_URLS", value_parser = BoolishValueParser::new())]
     pub(crate) allow_private_urls: bool,
 
     #[command(flatten)]
     pub(crate) log: Log,
+}
+
+/// Where files are kept, how long and how many.
+#[derive(Debug, Group)]
+pub(crate) struct MediaPlace {
+    /// Where files are kept: file:DIR, or s3://bucket/prefix with the usual AWS_... variables [default: media in the data folder]
+    #[arg(long, value_name = "PLACE", env = "MULTI_UPLOAD_BLOBS")]
+    pub(crate) blobs: Option<String>,
+
+    /// How long files are kept that no upload uses: 12h, 7d
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "MULTI_UPLOAD_MEDIA_KEEP",
+        default_value = "7d"
+    )]
+    pub(crate) media_keep: String,
+
+    /// Size that a team's files may have together: 500MB, 20GB [default: as much as there is room for]
+    #[arg(long, value_name = "SIZE", env = "MULTI_UPLOAD_MEDIA_QUOTA")]
+    pub(crate) media_quota: Option<String>,
+
+    /// Room that stays free on the disk of the files
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "MULTI_UPLOAD_MIN_FREE",
+        default_value = "512MiB"
+    )]
+    pub(crate) min_free: String,
 }
 
 #[derive(Debug, Group)]
@@ -223,7 +256,7 @@ pub(crate) struct Boards {
 
 #[derive(Debug, Group)]
 pub(crate) struct Pin {
-    /// Image file, or the public address of one
+    /// Image or video file, or the public address of an image
     pub(crate) media: String,
 
     /// Account, such as pinterest:549755885175; may be left out where there is only one

@@ -96,6 +96,15 @@ impl Output {
             .with_message(what.to_owned())
     }
 
+    /// A bar of bytes with rate and remaining time, on stderr, hidden unless a person looks at it.
+    pub(crate) fn bytes_bar(self, what: &str) -> ProgressBar {
+        let style = ProgressStyle::with_template(
+            "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+        )
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+        self.bar(0, what).with_style(style)
+    }
+
     /// A sign on stderr that something is waited for, hidden unless a person looks at it.
     pub(crate) fn spinner(self, what: &str) -> ProgressBar {
         if !self.shows_progress() {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use multi_upload_server::{Config, Engine, Redirect};
+use multi_upload_server::{Blobs, Config, Engine, MediaSettings, Redirect};
 use multi_upload_wire::{CreatedApiKey, ErrorCode, ErrorInfo, Mode};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -75,6 +75,7 @@ fn config(args: &args::Serve, url: &str, sandbox: Option<&str>) -> Result<Config
     config.first_admin_key = true;
     config.allow_private_urls = args.allow_private_urls;
     config.quiet_period = quiet_period(&args.quiet_period)?;
+    config.media = media(&args.media)?;
     if let Some(base) = sandbox {
         sandbox::stand_in(&mut config, base);
     }
@@ -92,6 +93,41 @@ pub(crate) fn quiet_period(text: &str) -> Result<Duration, ErrorInfo> {
         .with_remedy(
             "Set --quiet-period or MULTI_UPLOAD_QUIET_PERIOD to a time such as 90s, 15m or 1h.",
         )
+    })
+}
+
+fn media(args: &args::MediaPlace) -> Result<MediaSettings, ErrorInfo> {
+    let wrong = |what: &str, text: &str, remedy: &str| {
+        ErrorInfo::new(
+            ErrorCode::ConfigInvalid,
+            format!("{what} {text:?} cannot be read"),
+        )
+        .with_remedy(remedy)
+    };
+    let size = |what: &str, text: &str, remedy: &str| {
+        multi_upload_server::parse_size(text).ok_or_else(|| wrong(what, text, remedy))
+    };
+    let keep = multi_upload_server::parse_duration(&args.media_keep).filter(|keep| !keep.is_zero());
+    let quota = args.media_quota.as_deref().map(|text| {
+        let remedy =
+            "Set --media-quota or MULTI_UPLOAD_MEDIA_QUOTA to a size such as 500MB or 20GB.";
+        size("the size of a team's files", text, remedy)
+    });
+    Ok(MediaSettings {
+        blobs: args
+            .blobs
+            .as_deref()
+            .map_or(Ok(Blobs::Data), Blobs::parse)?,
+        keep: keep.ok_or_else(|| {
+            let remedy = "Set --media-keep or MULTI_UPLOAD_MEDIA_KEEP to a time such as 12h or 7d.";
+            wrong("the time for unused files", &args.media_keep, remedy)
+        })?,
+        allowance: quota.transpose()?,
+        min_free: size(
+            "the room that stays free",
+            &args.min_free,
+            "Set --min-free or MULTI_UPLOAD_MIN_FREE to a size such as 1GB.",
+        )?,
     })
 }
 

@@ -2,14 +2,16 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::HeaderValue;
+use http::{HeaderValue, Method};
 use multi_upload_wire::{ErrorCode, ErrorInfo, Outcome, Retry};
+use tokio::time::Instant;
 
 use crate::answer::Failure;
 use crate::client::Client;
 use crate::error::{Error, redact};
+use crate::media;
 use crate::options::{Attempt, CallOptions, Limit, cancelled, over_time};
-use crate::request::{Plan, Repeat};
+use crate::request::{Piece, Plan, Repeat};
 use crate::retry::{self, Class, Decision, Policy, Stop, Tried};
 use crate::transport::{Request, RequestBody, Response, TransportError};
 
@@ -43,6 +45,18 @@ impl Client {
             .timeout
             .saturating_add(plan.attempt_timeout.unwrap_or_default());
         self.execute_within(plan, options, limit.or_after(own), policy, accept)
+            .await
+    }
+
+    /// Sends a plan with a piece of a file: within the call's limit, however long it takes while bytes move.
+    pub(crate) async fn execute_piece(
+        &self,
+        plan: &Plan,
+        options: &CallOptions,
+        limit: Limit,
+        policy: &Policy,
+    ) -> Result<Response, Error> {
+        self.execute_within(plan, options, limit, policy, &mut |_| Ok(()))
             .await
     }
 
@@ -104,19 +118,22 @@ impl Client {
                     run.unclear = true;
                     return Err(run.finish(self, cancelled(), false));
                 }
-                answer = tokio::time::timeout(allowed, self.transport().send(run.request(allowed))) => answer,
+                answer = self.attempt(&run, allowed, left) => answer,
             };
+            if plan.piece.as_ref().is_some_and(Piece::has_fault) {
+                let what = Error::invalid("", "unreadable", "the source could not be read");
+                return Err(run.finish(self, what, false));
+            }
             let failure = match answer {
-                Ok(Ok(response)) if response.status.is_success() => match accept(&response) {
+                Ok(response) if response.status.is_success() => match accept(&response) {
                     Ok(()) => {
                         self.budget(|budget| budget.succeed(paid));
                         return Ok(response);
                     }
                     Err(failure) => failure,
                 },
-                Ok(Ok(response)) => Failure::of_response(&response, SystemTime::now()),
-                Ok(Err(error)) => Failure::of_transport(error),
-                Err(_) => Failure::of_transport(TransportError::Timeout(allowed)),
+                Ok(response) => Failure::of_response(&response, SystemTime::now()),
+                Err(error) => Failure::of_transport(error),
             };
             run.unclear |= failure.info.outcome != Outcome::None;
             if failure.info.is(ErrorCode::Timeout)
@@ -171,6 +188,64 @@ impl Client {
     }
 }
 
+impl Client {
+    /// One attempt: at most `allowed` long, or, with a piece of a file, as long as bytes move in that time.
+    async fn attempt(
+        &self,
+        run: &Run<'_>,
+        allowed: Duration,
+        left: Option<Duration>,
+    ) -> Result<Response, TransportError> {
+        let Some(piece) = &run.plan.piece else {
+            return self.once(run.request(allowed), allowed).await;
+        };
+        let appends = run.plan.method == Method::PATCH;
+        let mut from = piece.from;
+        if appends && run.attempts > 1 {
+            let where_it_ends = self.once(run.question(allowed), allowed).await?;
+            match media::offset_of(&where_it_ends.headers) {
+                Some(offset) if where_it_ends.status.is_success() && offset < piece.to => {
+                    from = offset.max(piece.from);
+                }
+                // It refuses, or it has the whole piece: only the answer was lost.
+                _ => return Ok(where_it_ends),
+            }
+        }
+        let mut request = run.request(left.unwrap_or(NO_LIMIT));
+        if appends {
+            request
+                .headers
+                .insert("upload-offset", HeaderValue::from(from));
+        }
+        request.body = RequestBody::Stream(piece.body(from));
+        let mut sending = std::pin::pin!(self.transport().send(request));
+        let end = left.map(|left| (Instant::now() + left, left));
+        loop {
+            let patience = piece.moved() + allowed;
+            let (until, time) = end
+                .filter(|(end, _)| *end < patience)
+                .unwrap_or((patience, allowed));
+            tokio::select! {
+                biased;
+                answer = &mut sending => return answer,
+                () = tokio::time::sleep_until(until) => {}
+            }
+            if until < patience || piece.moved() + allowed <= Instant::now() {
+                return Err(TransportError::Timeout(time));
+            }
+        }
+    }
+
+    async fn once(&self, request: Request, allowed: Duration) -> Result<Response, TransportError> {
+        tokio::time::timeout(allowed, self.transport().send(request))
+            .await
+            .unwrap_or(Err(TransportError::Timeout(allowed)))
+    }
+}
+
+/// What a transport is told where only silence ends an attempt.
+const NO_LIMIT: Duration = Duration::from_secs(30 * 24 * 3_600);
+
 /// State of one request over its attempts.
 struct Run<'a> {
     plan: &'a Plan,
@@ -182,6 +257,17 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Asks where the file ends.
+    fn question(&self, timeout: Duration) -> Request {
+        let mut request = self.request(timeout);
+        request.method = Method::HEAD;
+        request.body = RequestBody::Empty;
+        for name in ["content-type", "upload-length", "idempotency-key"] {
+            request.headers.remove(name);
+        }
+        request
+    }
+
     fn request(&self, timeout: Duration) -> Request {
         let mut headers = self.plan.headers.clone();
         headers.insert("x-attempt", HeaderValue::from(self.attempts));

@@ -21,7 +21,7 @@ pub struct CallOptions {
     /// Your own key, 1 to 255 visible ASCII characters; absent means a new UUIDv7 for each call that needs one.
     /// The same key with the same content has its effect once, however often it is sent.
     pub idempotency_key: Option<String>,
-    /// Total time for the call. Absent means that of the client; for the `wait` calls, no limit. Lists apply it to each page.
+    /// Total time for the call. Absent means that of the client; for the `wait` calls and `media.upload`, no limit. Lists apply it to each page.
     pub timeout: Option<Duration>,
     /// How often a request is sent at most, the first time included.
     pub max_attempts: Option<u32>,

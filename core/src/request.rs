@@ -1,13 +1,19 @@
 //! One request of the API as data, before anything is sent: made once, sent as often as needed.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::error::Error;
+use crate::media::Source;
+use crate::transport::StreamBody;
 
 /// A path under construction; every part is percent-encoded.
 #[derive(Debug, Clone)]
@@ -108,6 +114,8 @@ pub(crate) struct Plan {
     pub(crate) path: Path,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Option<Bytes>,
+    /// A part of a file as the body.
+    pub(crate) piece: Option<Piece>,
     pub(crate) repeat: Repeat,
     /// Replaces the client's time for one attempt, for requests that wait on purpose.
     pub(crate) attempt_timeout: Option<Duration>,
@@ -120,6 +128,7 @@ impl Plan {
             path,
             headers: HeaderMap::new(),
             body: None,
+            piece: None,
             repeat,
             attempt_timeout: None,
         }
@@ -157,6 +166,11 @@ impl Plan {
         Self::new(Method::PATCH, path, repeat).json(body)
     }
 
+    /// Adds a piece to a file. Before a repetition the service is asked where the file ends.
+    pub(crate) fn append(path: Path) -> Self {
+        Self::new(Method::PATCH, path, Repeat::Idempotent)
+    }
+
     fn json(self, body: &impl Serialize) -> Result<Self, Error> {
         let body = serde_json::to_vec(body).map_err(|error| {
             Error::invalid("", "invalid", "the arguments cannot be written as JSON")
@@ -175,6 +189,14 @@ impl Plan {
         self
     }
 
+    /// With a part of a file.
+    pub(crate) fn piece(mut self, piece: Piece) -> Self {
+        let octets = HeaderValue::from_static("application/offset+octet-stream");
+        self.headers.insert(header::CONTENT_TYPE, octets);
+        self.piece = Some(piece);
+        self
+    }
+
     /// With a header.
     pub(crate) fn header(mut self, name: &'static str, value: HeaderValue) -> Self {
         self.headers.insert(HeaderName::from_static(name), value);
@@ -185,6 +207,101 @@ impl Plan {
     pub(crate) fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = Some(timeout);
         self
+    }
+}
+
+/// A part of a file as the body of a request.
+#[derive(Clone)]
+pub(crate) struct Piece {
+    source: Source,
+    /// Where it begins in the file.
+    pub(crate) from: u64,
+    /// Where it ends.
+    pub(crate) to: u64,
+    /// Is told how far the file has gone out.
+    told: Arc<dyn Fn(u64) + Send + Sync>,
+    watch: Arc<Mutex<Watch>>,
+}
+
+struct Watch {
+    /// When bytes went out last.
+    moved: Instant,
+    fault: Option<io::Error>,
+}
+
+impl fmt::Debug for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Piece")
+            .field("from", &self.from)
+            .field("to", &self.to)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Piece {
+    pub(crate) fn new(
+        source: Source,
+        from: u64,
+        to: u64,
+        told: Arc<dyn Fn(u64) + Send + Sync>,
+    ) -> Self {
+        let watch = Watch {
+            moved: Instant::now(),
+            fault: None,
+        };
+        Self {
+            source,
+            from,
+            to,
+            told,
+            watch: Arc::new(Mutex::new(watch)),
+        }
+    }
+
+    /// The bytes from `from` on, which is not before the piece begins.
+    pub(crate) fn body(&self, from: u64) -> StreamBody {
+        self.watched(|watch| watch.moved = Instant::now());
+        let piece = self.clone();
+        StreamBody::new(self.to - from, move || {
+            let piece = piece.clone();
+            let mut at = from;
+            let bytes = piece.source.open(from, piece.to);
+            bytes
+                .map(move |part| match part {
+                    Ok(part) => {
+                        // When the next one is asked for, those before have gone out.
+                        piece.watched(|watch| watch.moved = Instant::now());
+                        (piece.told)(at);
+                        at += part.len() as u64;
+                        Ok(part)
+                    }
+                    Err(error) => {
+                        let kind = error.kind();
+                        piece.watched(|watch| watch.fault = Some(error));
+                        Err(kind.into())
+                    }
+                })
+                .boxed()
+        })
+    }
+
+    /// When bytes went out last.
+    pub(crate) fn moved(&self) -> Instant {
+        self.watched(|watch| watch.moved)
+    }
+
+    /// What went wrong with reading the source, once.
+    pub(crate) fn fault(&self) -> Option<io::Error> {
+        self.watched(|watch| watch.fault.take())
+    }
+
+    /// Has reading the source failed?
+    pub(crate) fn has_fault(&self) -> bool {
+        self.watched(|watch| watch.fault.is_some())
+    }
+
+    fn watched<T>(&self, look: impl FnOnce(&mut Watch) -> T) -> T {
+        look(&mut self.watch.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

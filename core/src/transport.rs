@@ -1,9 +1,13 @@
 //! How the client reaches the service: over HTTP, or in-process without a socket.
 
+use std::fmt;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use http::{HeaderMap, Method, StatusCode};
 
 /// Carries one request to the service and brings the whole answer back.
@@ -40,6 +44,48 @@ pub enum RequestBody {
     Empty,
     /// Bytes in memory.
     Bytes(Bytes),
+    /// Bytes that are read as they are sent.
+    Stream(StreamBody),
+}
+
+/// A body that is read as it is sent; each [`StreamBody::open`] begins again.
+#[derive(Clone)]
+pub struct StreamBody {
+    length: u64,
+    open: Arc<dyn Fn() -> BoxStream<'static, io::Result<Bytes>> + Send + Sync>,
+}
+
+impl StreamBody {
+    /// A body of `length` bytes.
+    pub fn new(
+        length: u64,
+        open: impl Fn() -> BoxStream<'static, io::Result<Bytes>> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            length,
+            open: Arc::new(open),
+        }
+    }
+
+    /// How many bytes it has.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn open(&self) -> BoxStream<'static, io::Result<Bytes>> {
+        (self.open)()
+    }
+}
+
+impl fmt::Debug for StreamBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamBody")
+            .field("length", &self.length)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The answer, read to its end.

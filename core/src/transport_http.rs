@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
-use http::header::{AUTHORIZATION, USER_AGENT as USER_AGENT_HEADER};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, USER_AGENT as USER_AGENT_HEADER};
 use multi_upload_wire::{ErrorCode, ErrorInfo};
 use url::Url;
 
@@ -84,8 +84,13 @@ impl Transport for HttpTransport {
         let headers = outgoing.headers_mut();
         headers.insert(AUTHORIZATION, self.authorization.clone());
         headers.insert(USER_AGENT_HEADER, HeaderValue::from_static(USER_AGENT));
-        if let RequestBody::Bytes(bytes) = request.body {
-            *outgoing.body_mut() = Some(bytes.into());
+        match request.body {
+            RequestBody::Empty => {}
+            RequestBody::Bytes(bytes) => *outgoing.body_mut() = Some(bytes.into()),
+            RequestBody::Stream(body) => {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(body.length()));
+                *outgoing.body_mut() = Some(reqwest::Body::wrap_stream(body.open()));
+            }
         }
         let mut answer = self
             .client

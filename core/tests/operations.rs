@@ -502,7 +502,11 @@ async fn a_file_goes_up_whole_and_is_read_back() {
     assert_eq!(seen[0].header("upload-length"), Some("4"));
     assert_eq!(*heard.lock().expect("no panic"), [(0, 4), (4, 4)]);
 
-    let script = Script::of([created("3")]);
+    // A service that took less is sent the rest; one that then still lacks something is not believed.
+    let partly =
+        |offset: &str| Reply::With(204, vec![("upload-offset", offset.to_owned())], Value::Null);
+    let gone = Reply::With(204, Vec::new(), Value::Null);
+    let script = Script::of([created("3"), partly("3"), gone]);
     let bytes = MediaInput::Bytes(bytes::Bytes::from_static(b"\x89PNG"));
     let error = script
         .client()
@@ -511,6 +515,11 @@ async fn a_file_goes_up_whole_and_is_read_back() {
         .await
         .expect_err("a byte is missing");
     assert!(error.info().detail.contains("3 of 4 bytes"), "{error}");
+    let seen = script.seen();
+    assert_eq!(
+        (&seen[1].bytes[..], seen[1].header("upload-offset")),
+        (&b"G"[..], Some("3"))
+    );
 }
 
 #[tokio::test]

@@ -168,6 +168,28 @@ fn two_gigabytes_are_known_and_planned_from_a_few_kilobytes() {
 }
 
 #[test]
+fn a_box_up_to_the_end_of_the_file_keeps_its_length() {
+    let mut old = file("index-end.mp4");
+    // The last box of the index, which is the last of the file.
+    let last = old
+        .windows(4)
+        .rposition(|four| four == b"udta")
+        .expect("the last box")
+        - 4;
+    let length = u32::from_be_bytes(old[last..last + 4].try_into().expect("four"));
+    assert_eq!(last + length as usize, old.len());
+    old[last..last + 4].fill(0);
+    let new = assemble(&old, &plan(&old));
+    let moved = new
+        .windows(4)
+        .position(|four| four == b"udta")
+        .expect("the box")
+        - 4;
+    assert_eq!(new[moved..moved + 4], length.to_be_bytes());
+    assert_eq!(probe(&new).map(|facts| facts.index_first), Ok(Some(true)));
+}
+
+#[test]
 fn what_cannot_be_moved_is_refused() {
     let old = file("index-end.mp4");
     let moov = old

@@ -95,6 +95,13 @@ fn apply(bytes: &mut Vec<u8>, damage: &Damage, files: &[(String, Vec<u8>)]) {
     }
 }
 
+/// The time of a processor that this thread has had, where the system tells: other work on the machine is not in it.
+fn processor() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanoseconds = text.split_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanoseconds))
+}
+
 #[allow(clippy::print_stdout, reason = "the figures of a longer run")]
 /// Runs `target` on damaged files whose names pass `wanted`.
 fn run(name: &str, wanted: fn(&str) -> bool, target: fn(&[u8])) {
@@ -118,9 +125,13 @@ fn run(name: &str, wanted: fn(&str) -> bool, target: fn(&[u8])) {
         for damage in &damages {
             apply(&mut bytes, damage, &files);
         }
-        let began = Instant::now();
+        let (began, used) = (Instant::now(), processor());
         target(&bytes);
-        slowest.set(slowest.get().max((began.elapsed(), bytes.len())));
+        let took = match (used, processor()) {
+            (Some(before), Some(after)) => after.saturating_sub(before),
+            _ => began.elapsed(),
+        };
+        slowest.set(slowest.get().max((took, bytes.len())));
         Ok(())
     });
     if let Err(error) = outcome {

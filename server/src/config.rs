@@ -9,6 +9,7 @@ use multi_upload_wire::Mode;
 
 use crate::chance::Chance;
 use crate::clock::Clock;
+use crate::media::MediaSettings;
 use crate::vault::MasterKey;
 
 /// The team of a service that has not been divided into teams.
@@ -34,6 +35,8 @@ pub struct Config {
     pub quiet_period: Duration,
     /// Lets addresses given by users be private: development and tests only.
     pub allow_private_urls: bool,
+    /// Where files are kept, how long and how many.
+    pub media: MediaSettings,
     /// Who answers the OAuth callback.
     pub redirect: Redirect,
     /// True makes an admin key when there is no key yet; see [`crate::Engine::admin_key_created`].
@@ -88,6 +91,7 @@ impl Config {
             master_key: None,
             quiet_period: Duration::from_secs(15 * 60),
             allow_private_urls: false,
+            media: MediaSettings::default(),
             redirect: Redirect::Served,
             first_admin_key: false,
             workers: 64,

@@ -102,10 +102,12 @@ impl Engine {
             wake: wake.clone(),
         });
         let media = Library::open(
-            config.data.join("media"),
+            config.media.clone(),
+            &config.data,
             Arc::clone(&store),
             config.clock.clone(),
-        )?;
+        )
+        .await?;
         let admin_key = first_admin_key(&config, store.as_ref()).await?;
         // The lock says that no other process works here: whoever held a lease is dead.
         let orphans = store.expire_leases(config.clock.now()).await?;
@@ -344,6 +346,9 @@ fn start_upkeep(
         loop {
             if let Err(error) = app.store.forget(app.clock.now() - KEEP_KEYS_MS).await {
                 tracing::warn!(%error, "old keys could not be forgotten");
+            }
+            if let Err(error) = app.media.sweep().await {
+                tracing::warn!(%error, "unused files could not be removed");
             }
             app.accounts.renew_ahead(&owner).await;
             app.accounts.tell_of_expiring(&owner).await;

@@ -33,6 +33,7 @@ pub use chance::Chance;
 pub use clock::Clock;
 pub use config::{Config, DEFAULT_TEAM, Database, Redirect};
 pub use engine::Engine;
+pub use media::{Blobs, MAX_BYTES, MAX_IMAGE_BYTES, MediaSettings, parse_size};
 pub use offline::{create_key_offline, list_keys_offline, revoke_key_offline};
 pub use time::parse_duration;
 pub use vault::MasterKey;

@@ -70,6 +70,18 @@ pub struct Media {
     pub width: Option<u32>,
     /// Pixels down, before rotation.
     pub height: Option<u32>,
+    /// Degrees to turn it clockwise for showing it: 0, 90, 180 or 270.
+    #[serde(default)]
+    pub rotation: Option<u16>,
+    /// Length of a video in milliseconds.
+    #[serde(default)]
+    pub duration_ms: Option<u64>,
+    /// Codec of the pictures of a video, such as `h264` or `hevc`.
+    #[serde(default)]
+    pub video_codec: Option<String>,
+    /// Codec of the sound of a video, such as `aac`; `null` without sound.
+    #[serde(default)]
+    pub audio_codec: Option<String>,
     /// Of the content, lower-case hex.
     pub sha256: Option<String>,
     /// When it was stored, UTC.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from os import PathLike
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     Progress: TypeAlias = Callable[[int, int], object]
     OnAttempt: TypeAlias = Callable[[int, int, "str | None"], object]
-    File: TypeAlias = "PathLike_ | bytes | bytearray | memoryview | BinaryIO"
+    File: TypeAlias = "PathLike_ | bytes | bytearray | memoryview | BinaryIO | Iterable[bytes]"
     OpenBrowser: TypeAlias = "bool | Callable[[str], object]"
 
 
@@ -43,13 +45,12 @@ def id_of(value: UploadLike) -> str:
 
 
 def source_of(source: File) -> dict[str, Any]:
-    """A path is opened by the core; everything else is read here, at once."""
-    read = getattr(source, "read", None)
-    if read is not None:
-        source = read()
+    """A path is opened by the core; files and iterators are read as they are sent."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return {"bytes": bytes(source)}
-    return {"path": source}
+    if isinstance(source, (str, PathLike)):
+        return {"path": source}
+    return {"source": source}
 
 
 def rows_of(rows: Iterable[Any]) -> list[dict[str, Any]]:

@@ -579,10 +579,14 @@ class MediaFiles(_Namespace):
         timeout: float | None = None,
         max_attempts: int | None = None,
     ) -> Media:
-        """Uploads an image (JPEG, PNG or WebP, at most 20 MB).
+        """Stores an image (JPEG, PNG, WebP, at most 20 MB) or a video (MP4, MOV, at most 2 GB).
 
-        source: a path, the bytes themselves, or a file opened for reading bytes.
+        source: a path, the bytes themselves, a file opened for reading bytes, or an iterable of
+        bytes. Memory stays the same whatever the size: a few megabytes.
         progress: called with (done, total) bytes.
+        idempotency_key: another call with the same key goes on where this one was cut off, in
+        another process too; for a day.
+        timeout: total; without it the call fails only when nothing moves.
         """
         return self._door.call(
             "media.upload",

@@ -494,6 +494,14 @@ class Media(Record):
     """Pixels across, before rotation."""
     height: int | None
     """Pixels down, before rotation."""
+    rotation: int | None
+    """Degrees to turn it clockwise for showing it: 0, 90, 180 or 270."""
+    duration_ms: int | None
+    """Length of a video in milliseconds."""
+    video_codec: str | None
+    """Codec of the pictures of a video, such as ``h264`` or ``hevc``."""
+    audio_codec: str | None
+    """Codec of the sound of a video, such as ``aac``; ``null`` without sound."""
     sha256: str | None
     """Of the content, lower-case hex."""
     created_at: datetime

@@ -1,7 +1,9 @@
 //! `multi-upload pin`.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use multi_upload_wire::{
     Board, CreateUpload, ErrorCode, ErrorInfo, FieldError, Media, Upload, UploadStatus, Validation,
@@ -12,6 +14,9 @@ use super::service::Service;
 use super::uploads;
 use crate::args;
 use crate::output::Output;
+
+/// From this size on, in bytes, it is worth to go on with an upload that was cut off.
+const LARGE: u64 = 8 * 1024 * 1024;
 
 pub(super) async fn run(args: args::Pin, output: Output) -> Result<i32, ErrorInfo> {
     let service = Service::new(&args.service)?;
@@ -71,8 +76,10 @@ async fn send(service: &Service, file: &str, output: Output) -> Result<Media, Er
         || file.to_owned(),
         |name| name.to_string_lossy().into_owned(),
     );
-    let bar = output.bar(0, &name);
+    let bar = output.bytes_bar(&name);
     let mut options = service.options();
+    // The same file goes on where an earlier command was cut off.
+    options.idempotency_key = fingerprint(Path::new(file));
     let shown = bar.clone();
     options.on_progress = Some(Arc::new(move |progress| {
         shown.set_length(progress.total);
@@ -83,6 +90,20 @@ async fn send(service: &Service, file: &str, output: Output) -> Result<Media, Er
         .await;
     bar.finish_and_clear();
     sent
+}
+
+/// A large file as it stands on this machine; a small one is sent again as quickly as it is asked for.
+fn fingerprint(file: &Path) -> Option<String> {
+    let file = std::fs::canonicalize(file).ok()?;
+    let facts = std::fs::metadata(&file).ok()?;
+    let changed = facts.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    if facts.len() < LARGE {
+        return None;
+    }
+    // Two files under one key would be found out: the content is compared in the end.
+    let mut hash = DefaultHasher::new();
+    (file, facts.len(), changed.as_nanos()).hash(&mut hash);
+    Some(format!("file-{:016x}", hash.finish()))
 }
 
 /// The id of a board that was given by id or by name.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use multi_upload_core::{
     Client, ClientOptions, Request, RequestBody, Response, RetryOptions, Transport, TransportError,
@@ -102,6 +103,16 @@ impl Transport for Script {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
         let bytes = match request.body {
             RequestBody::Bytes(bytes) => bytes,
+            RequestBody::Stream(body) => {
+                let mut all = Vec::new();
+                let mut pieces = body.open();
+                while let Some(piece) = pieces.next().await {
+                    let piece = piece.map_err(|error| TransportError::Cut(error.to_string()))?;
+                    all.extend_from_slice(&piece);
+                }
+                assert_eq!(all.len() as u64, body.length());
+                Bytes::from(all)
+            }
             _ => Bytes::new(),
         };
         let seen = Seen {

@@ -114,6 +114,12 @@ fn container(
             b"meta" if content.windows(4).any(|name| name == b"iloc") => {
                 return Err(Stop::Fault(unmovable("pictures in its metadata")));
             }
+            // Length 0 means up to the end of the file, which is not where this will be.
+            _ if whole.starts_with(&[0; 4]) => {
+                let start = open(child, out);
+                out.extend_from_slice(content);
+                close(start, out)?;
+            }
             _ => out.extend_from_slice(whole),
         }
         rest = after;

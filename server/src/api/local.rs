@@ -74,15 +74,15 @@ impl Transport for LocalTransport {
 
 impl LocalTransport {
     fn http(&self, request: Request) -> Result<HttpRequest, TransportError> {
-        let body = match request.body {
-            RequestBody::Bytes(bytes) => bytes,
-            _ => bytes::Bytes::new(),
+        let (length, body) = match request.body {
+            RequestBody::Bytes(bytes) => (bytes.len() as u64, Body::from(bytes)),
+            RequestBody::Stream(body) => (body.length(), Body::from_stream(body.open())),
+            _ => (0, Body::empty()),
         };
-        let length = body.len();
         let mut http = HttpRequest::builder()
             .method(request.method)
             .uri(request.path)
-            .body(Body::from(body))
+            .body(body)
             .map_err(|error| TransportError::Connect(error.to_string()))?;
         *http.headers_mut() = request.headers;
         if length > 0 {

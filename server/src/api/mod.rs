@@ -107,6 +107,7 @@ pub(crate) fn router(app: App) -> Router {
         .add("/v1/media/{id}", MediaWrite, get(tus::get))
         .add("/v1/media/{id}", MediaWrite, patch(tus::append))
         .add("/v1/media/{id}", MediaWrite, delete(tus::remove))
+        .add("/v1/media/{id}", MediaWrite, post(tus::overridden))
         .add("/v1/slots", AccountsRead, get(slots::list))
         .add("/v1/slots", AccountsWrite, post(slots::create))
         .add("/v1/slots/{id}", AccountsWrite, patch(slots::update))

@@ -1,21 +1,28 @@
-//! `/v1/media`: resumable uploads by tus 1.0, with its extensions creation, creation-with-upload,
-//! expiration and termination. Images up to 20 MB.
+//! `/v1/media`: resumable uploads by tus 1.0, with its extensions creation, creation-with-upload, creation-defer-length,
+//! checksum, expiration and termination.
+//!
+//! An `Idempotency-Key` makes the creation safe to repeat, in another process too: the same key finds the same file, however far it is.
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
-use multi_upload_wire::{ErrorCode, Media, MediaKind};
+use multi_upload_wire::{ErrorCode, ErrorInfo, Media};
 
 use super::auth::Caller;
 use super::body::discard;
 use super::problem::{Answer, Problem};
+use super::uploads::{IDEMPOTENCY_REPLAYED, key_of};
 use crate::clock::rfc3339;
-use crate::media::{AppendError, MAX_IMAGE_BYTES, refusals};
+use crate::media::{ALGORITHMS, AppendError, Checksum, MAX_BYTES, NewFile, Piece, refusals};
 use crate::state::App;
 use crate::store::MediaRow;
 
@@ -26,22 +33,33 @@ const TUS_MAX_SIZE: HeaderName = HeaderName::from_static("tus-max-size");
 const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
 const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
+const UPLOAD_DEFER_LENGTH: HeaderName = HeaderName::from_static("upload-defer-length");
+const UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
+const UPLOAD_CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
+const TUS_CHECKSUM_ALGORITHM: HeaderName = HeaderName::from_static("tus-checksum-algorithm");
+const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
 
 const VERSION: &str = "1.0.0";
-const EXTENSIONS: &str = "creation,creation-with-upload,expiration,termination";
+const EXTENSIONS: &str =
+    "creation,creation-with-upload,creation-defer-length,checksum,expiration,termination";
+/// Longest `Upload-Metadata`, in bytes.
+const MAX_METADATA: usize = 4 * 1024;
+/// The piece is not what its checksum says, as tus has it.
+const CHECKSUM_MISMATCH: u16 = 460;
 const OFFSET_OCTET_STREAM: &str = "application/offset+octet-stream";
 
 /// Says what this tus server can do.
 #[utoipa::path(
     options, path = "/v1/media", tag = "media", operation_id = "media_options", security(()),
-    responses((status = 204, description = "`Tus-Version`, `Tus-Extension` and `Tus-Max-Size`."))
+    responses((status = 204, description = "`Tus-Version`, `Tus-Extension`, `Tus-Checksum-Algorithm` and `Tus-Max-Size`."))
 )]
 pub(crate) async fn options() -> Response {
     let mut response = with_version(StatusCode::NO_CONTENT);
     let headers = response.headers_mut();
     headers.insert(TUS_VERSION, HeaderValue::from_static(VERSION));
     headers.insert(TUS_EXTENSION, HeaderValue::from_static(EXTENSIONS));
-    headers.insert(TUS_MAX_SIZE, HeaderValue::from(MAX_IMAGE_BYTES));
+    headers.insert(TUS_MAX_SIZE, HeaderValue::from(MAX_BYTES));
+    headers.insert(TUS_CHECKSUM_ALGORITHM, HeaderValue::from_static(ALGORITHMS));
     response
 }
 
@@ -50,7 +68,11 @@ pub(crate) async fn options() -> Response {
     post, path = "/v1/media", tag = "media", operation_id = "create_media",
     params(
         ("Tus-Resumable" = String, Header, description = "`1.0.0`"),
-        ("Upload-Length" = u64, Header, description = "Size of the whole file in bytes, at most 20 MiB.")
+        ("Upload-Length" = Option<u64>, Header, description = "Size of the whole file in bytes: at most 20 MiB for an image, 2 GiB for a video."),
+        ("Upload-Defer-Length" = Option<String>, Header, description = "`1` instead of the size, which then comes with a later piece."),
+        ("Upload-Metadata" = Option<String>, Header, description = "Kept and given back."),
+        ("Upload-Checksum" = Option<String>, Header, description = "`sha1 BASE64` or `sha256 BASE64` of the body. Then all of it is kept or nothing."),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key finds the same file, however far it is.")
     ),
     request_body(content = Vec<u8>, content_type = "application/offset+octet-stream", description = "Nothing, or the first piece."),
     responses(
@@ -68,20 +90,37 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let (length, brings_bytes) = match announced(&headers) {
+    let (file, checksum) = match announced(&headers) {
         Ok(announced) => announced,
         Err(problem) => {
             discard(&headers, body).await;
             return Err(problem);
         }
     };
-    let mut row = app.media.create(&caller.owner, length).await?;
-    if brings_bytes {
-        match app
-            .media
-            .append(&caller.owner, &row.id, 0, body.into_data_stream())
-            .await
-        {
+    let (mut row, is_known) = match app.media.begin(&caller.owner, file).await {
+        Ok(begun) => begun,
+        Err(info) => {
+            discard(&headers, body).await;
+            return Err(info.into());
+        }
+    };
+    if is_known && !row.ready {
+        // An earlier request may still be writing.
+        let settled = app.media.settled(&caller.owner, &row.id).await;
+        row = settled
+            .map_err(|error| problem(&row.id, error))?
+            .ok_or_else(|| not_found(&row.id))?;
+    }
+    if row.ready {
+        discard(&headers, body).await;
+    } else if is_piece(&headers) {
+        let piece = Piece {
+            offset: row.offset,
+            length: None,
+            checksum,
+        };
+        let body = without_first(body.into_data_stream(), row.offset);
+        match app.media.append(&caller.owner, &row.id, piece, body).await {
             Ok(after) => row = after,
             // The file exists; the caller goes on where it ends.
             Err(AppendError::Cut { offset }) => row.offset = offset,
@@ -93,34 +132,93 @@ pub(crate) async fn create(
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(LOCATION, location);
     }
+    if is_known {
+        response
+            .headers_mut()
+            .insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
     progress(&mut response, &row);
     Ok(response)
 }
 
-/// The length of a new file, and whether the request brings bytes of it.
-fn announced(headers: &HeaderMap) -> Result<(u64, bool), Problem> {
+/// A body without the bytes that came before.
+fn without_first<E>(
+    body: impl Stream<Item = Result<Bytes, E>>,
+    bytes: u64,
+) -> impl Stream<Item = Result<Bytes, E>> {
+    let mut skip = usize::try_from(bytes).unwrap_or(usize::MAX);
+    body.map(move |piece| {
+        piece.map(|mut piece| {
+            let here = skip.min(piece.len());
+            skip -= here;
+            piece.split_off(here)
+        })
+    })
+}
+
+/// What the headers say of a new file and of the body that comes with it.
+fn announced(headers: &HeaderMap) -> Result<(NewFile, Option<Checksum>), Problem> {
     require_version(headers)?;
-    if headers.contains_key("upload-defer-length") {
-        return Err(header(
-            "Upload-Defer-Length",
-            "a length that follows later is not supported; send Upload-Length",
-        ));
-    }
-    let length = number(headers, &UPLOAD_LENGTH)?;
-    if length == 0 {
-        return Err(header("Upload-Length", "the file is empty"));
-    }
-    if length > MAX_IMAGE_BYTES {
-        return Err(Problem::new(
-            ErrorCode::MediaTooLarge,
-            format!("{length} bytes; an image may have at most {MAX_IMAGE_BYTES}"),
-        ));
-    }
-    let brings_bytes = is_piece(headers);
-    if !brings_bytes && number_or_none(headers, &CONTENT_LENGTH)?.is_some_and(|n| n > 0) {
+    let length = match (
+        number_or_none(headers, &UPLOAD_LENGTH)?,
+        headers.get(&UPLOAD_DEFER_LENGTH),
+    ) {
+        (Some(0), None) => return Err(header("Upload-Length", "the file is empty")),
+        (Some(length), None) => Some(length),
+        (None, Some(word)) if word == "1" => None,
+        (_, Some(_)) => {
+            return Err(header(
+                "Upload-Defer-Length",
+                "it must be 1 and stand alone, without Upload-Length",
+            ));
+        }
+        (None, None) => return Err(header("Upload-Length", "the header is missing")),
+    };
+    if !is_piece(headers) && number_or_none(headers, &CONTENT_LENGTH)?.is_some_and(|n| n > 0) {
         return Err(wrong_type(headers));
     }
-    Ok((length, brings_bytes))
+    let file = NewFile {
+        length,
+        key: key_of(headers)?,
+        metadata: metadata(headers)?,
+    };
+    Ok((file, checksum(headers)?))
+}
+
+/// `Upload-Metadata`: pairs of a name and a base64 value.
+fn metadata(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(&UPLOAD_METADATA) else {
+        return Ok(None);
+    };
+    let text = value
+        .to_str()
+        .ok()
+        .filter(|text| text.len() <= MAX_METADATA);
+    let is_pair = |pair: &str| {
+        let (name, value) = pair.split_once(' ').unwrap_or((pair, ""));
+        !name.is_empty() && STANDARD.decode(value).is_ok()
+    };
+    match text {
+        Some("") => Ok(None),
+        Some(text) if text.split(',').all(|pair| is_pair(pair.trim())) => Ok(Some(text.to_owned())),
+        _ => Err(header(
+            "Upload-Metadata",
+            "it must be pairs of a name and a base64 value, separated by commas, at most 4 KiB",
+        )),
+    }
+}
+
+fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>, Problem> {
+    let Some(value) = headers.get(&UPLOAD_CHECKSUM) else {
+        return Ok(None);
+    };
+    let checksum = value.to_str().ok().and_then(Checksum::parse);
+    checksum.map(Some).ok_or_else(|| {
+        header(
+            "Upload-Checksum",
+            &format!("it must be one of {ALGORITHMS}, a space and the sum in base64"),
+        )
+    })
 }
 
 /// How much of a file has arrived.
@@ -144,12 +242,18 @@ pub(crate) async fn offset(
     require_version(&headers)?;
     let row = find(&app, &caller, &id).await?;
     let mut response = with_version(StatusCode::OK);
-    response
-        .headers_mut()
-        .insert(UPLOAD_LENGTH, HeaderValue::from(row.length));
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let headers = response.headers_mut();
+    if row.length > 0 {
+        headers.insert(UPLOAD_LENGTH, HeaderValue::from(row.length));
+    } else {
+        headers.insert(UPLOAD_DEFER_LENGTH, HeaderValue::from_static("1"));
+    }
+    if let Some(metadata) = &row.metadata
+        && let Ok(value) = HeaderValue::from_str(metadata)
+    {
+        headers.insert(UPLOAD_METADATA, value);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     progress(&mut response, &row);
     Ok(response)
 }
@@ -160,7 +264,9 @@ pub(crate) async fn offset(
     params(
         ("id" = String, Path, description = "`md_…`"),
         ("Tus-Resumable" = String, Header, description = "`1.0.0`"),
-        ("Upload-Offset" = u64, Header, description = "Where the piece begins: where the file ends.")
+        ("Upload-Offset" = u64, Header, description = "Where the piece begins: where the file ends."),
+        ("Upload-Length" = Option<u64>, Header, description = "The size of the whole file, if it was not known before."),
+        ("Upload-Checksum" = Option<String>, Header, description = "`sha1 BASE64` or `sha256 BASE64` of the body. Then all of it is kept or nothing.")
     ),
     request_body(content = Vec<u8>, content_type = "application/offset+octet-stream"),
     responses(
@@ -176,8 +282,8 @@ pub(crate) async fn append(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let offset = match piece_offset(&headers) {
-        Ok(offset) => offset,
+    let piece = match piece(&headers) {
+        Ok(piece) => piece,
         Err(problem) => {
             discard(&headers, body).await;
             return Err(problem);
@@ -185,7 +291,7 @@ pub(crate) async fn append(
     };
     let row = app
         .media
-        .append(&caller.owner, &id, offset, body.into_data_stream())
+        .append(&caller.owner, &id, piece, body.into_data_stream())
         .await
         .map_err(|error| problem(&id, error))?;
     let mut response = with_version(StatusCode::NO_CONTENT);
@@ -193,13 +299,39 @@ pub(crate) async fn append(
     Ok(response)
 }
 
-/// Where a piece begins.
-fn piece_offset(headers: &HeaderMap) -> Result<u64, Problem> {
+/// What the headers say of a piece.
+fn piece(headers: &HeaderMap) -> Result<Piece, Problem> {
     require_version(headers)?;
     if !is_piece(headers) {
         return Err(wrong_type(headers));
     }
-    number(headers, &UPLOAD_OFFSET)
+    Ok(Piece {
+        offset: number(headers, &UPLOAD_OFFSET)?,
+        length: number_or_none(headers, &UPLOAD_LENGTH)?,
+        checksum: checksum(headers)?,
+    })
+}
+
+/// `PATCH` and `DELETE` for callers that can only `POST`: `X-HTTP-Method-Override` says which.
+pub(crate) async fn overridden(
+    state: State<App>,
+    caller: Caller,
+    id: Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let method = headers.get(&METHOD_OVERRIDE).map(HeaderValue::as_bytes);
+    match method {
+        Some(b"PATCH") => append(state, caller, id, headers, body).await,
+        Some(b"DELETE") => remove(state, caller, id, headers).await,
+        _ => {
+            discard(&headers, body).await;
+            Err(Problem::new(
+                ErrorCode::MethodNotAllowed,
+                "a file takes POST only with the header X-HTTP-Method-Override: PATCH or DELETE",
+            ))
+        }
+    }
 }
 
 /// Removes a file.
@@ -249,27 +381,39 @@ pub(crate) async fn get(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Answer<Json<Media>> {
-    let row = find(&app, &caller, &id).await?;
+    let row = app
+        .media
+        .look(&caller.owner, &id)
+        .await
+        .map_err(|error| problem(&id, error))?
+        .ok_or_else(|| not_found(&id))?;
     let refused = refusals(&row, app.platforms.all());
+    let facts = row.facts.as_ref();
     Ok(Json(Media {
         status: if row.ready { "ready" } else { "uploading" }.to_owned(),
-        kind: row.ready.then_some(MediaKind::Image),
-        content_type: row.content_type,
-        bytes: row.length,
-        width: row.width,
-        height: row.height,
+        kind: facts.map(|facts| facts.kind),
+        content_type: facts.map(|facts| facts.content_type.clone()),
+        bytes: row.length.max(row.offset),
+        width: facts.map(|facts| facts.width),
+        height: facts.map(|facts| facts.height),
+        rotation: facts.map(|facts| facts.rotation),
+        duration_ms: facts.and_then(|facts| facts.duration_ms),
+        video_codec: facts.and_then(|facts| facts.video_codec.clone()),
+        audio_codec: facts.and_then(|facts| facts.audio_codec.clone()),
         sha256: row.sha256,
         created_at: rfc3339(row.created_at),
-        expires_at: row.expires_at.map(rfc3339),
+        expires_at: Some(rfc3339(row.expires_at)),
         refusals: refused,
         id: row.id,
     }))
 }
 
+/// A file as it is once nobody writes to it any more.
 async fn find(app: &App, caller: &Caller, id: &str) -> Result<MediaRow, Problem> {
     app.media
-        .get(&caller.owner, id)
-        .await?
+        .settled(&caller.owner, id)
+        .await
+        .map_err(|error| problem(id, error))?
         .ok_or_else(|| not_found(id))
 }
 
@@ -289,7 +433,7 @@ fn with_version(status: StatusCode) -> Response {
 fn progress(response: &mut Response, row: &MediaRow) {
     let headers = response.headers_mut();
     headers.insert(UPLOAD_OFFSET, HeaderValue::from(row.offset));
-    if let Some(value) = row.expires_at.and_then(http_date) {
+    if let Some(value) = http_date(row.expires_at) {
         headers.insert(UPLOAD_EXPIRES, value);
     }
 }
@@ -368,13 +512,32 @@ fn problem(id: &str, error: AppendError) -> Problem {
             format!("the file ends at {expected}: send the piece that begins there"),
         )
         .with_header(UPLOAD_OFFSET, HeaderValue::from(expected)),
-        AppendError::Busy => Problem::new(
-            ErrorCode::StateConflict,
-            "another request is writing to this file",
+        AppendError::WrongLength { length: 0 } => header(
+            "Upload-Length",
+            "it must be at least what has arrived and at most what is taken",
         ),
+        AppendError::WrongLength { length } => {
+            header("Upload-Length", &format!("the file has {length} bytes"))
+        }
+        AppendError::Busy => ErrorInfo::new(
+            ErrorCode::Overloaded,
+            "an earlier request is still writing to this file",
+        )
+        .with_retry_after_ms(1_000)
+        .into(),
+        AppendError::ChecksumMismatch => {
+            let mismatch = header(
+                "Upload-Checksum",
+                "the body has another; nothing of it was kept",
+            );
+            match StatusCode::from_u16(CHECKSUM_MISMATCH) {
+                Ok(status) => mismatch.with_status(status),
+                Err(_) => mismatch,
+            }
+        }
         AppendError::TooLong => Problem::new(
             ErrorCode::MediaTooLarge,
-            "the body goes beyond the announced Upload-Length",
+            "the body goes beyond the announced Upload-Length or the largest size that is taken",
         ),
         AppendError::Cut { offset } => header(
             "body",

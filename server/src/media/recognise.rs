@@ -1,111 +1,104 @@
 //! What a file is, by its content. Names and declared types are not believed.
 
-/// Facts of an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Facts {
-    /// `image/jpeg`, `image/png` or `image/webp`.
-    pub(super) content_type: &'static str,
-    /// Pixels across, before rotation.
-    pub(super) width: u32,
-    /// Pixels down, before rotation.
-    pub(super) height: u32,
-}
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
-/// Why a file is not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// It is not a JPEG, PNG or WebP image, or its header cannot be read.
-    Unknown,
-    /// It begins like one but its end is missing.
-    CutOff,
-}
+use bytes::Bytes;
+use multi_upload_media::{Fault, FaultKind, probe};
+use multi_upload_wire::{ErrorCode, ErrorInfo, MediaFacts};
+use tokio::runtime::Handle;
 
-/// The facts of an image of a known type that is whole, as far as its header and end tell.
-pub(super) fn image(content: &[u8]) -> Result<Facts, Fault> {
-    let content_type = content_type(content).ok_or(Fault::Unknown)?;
-    let size = imagesize::blob_size(content).map_err(|_| Fault::Unknown)?;
-    let side = |pixels: usize| u32::try_from(pixels).ok().filter(|pixels| *pixels > 0);
-    let (Some(width), Some(height)) = (side(size.width), side(size.height)) else {
-        return Err(Fault::Unknown);
-    };
-    let is_whole = match content_type {
-        "image/jpeg" => ends_with_marker(content, &[0xFF, 0xD9]),
-        "image/png" => ends_with_marker(content, b"IEND"),
-        // RIFF says its own length, which does not count its first eight bytes.
-        _ => content
-            .get(4..8)
-            .and_then(|bytes| bytes.try_into().ok())
-            .is_some_and(|bytes| u32::from_le_bytes(bytes) as usize + 8 <= content.len()),
-    };
-    if !is_whole {
-        return Err(Fault::CutOff);
-    }
-    Ok(Facts {
-        content_type,
-        width,
-        height,
-    })
-}
+use super::inbox::failed;
+use super::shelf::{Shelf, blocking};
 
-/// Is the marker there? Looked for from the end, since some programs append data of their own.
-fn ends_with_marker(content: &[u8], marker: &[u8]) -> bool {
-    content
-        .windows(marker.len())
-        .rev()
-        .any(|window| window == marker)
-}
+/// What is fetched at once from where a file is kept.
+const WINDOW: u64 = 64 * 1024;
 
-fn content_type(content: &[u8]) -> Option<&'static str> {
-    if content.starts_with(&[0xFF, 0xD8, 0xFF]) {
-        Some("image/jpeg")
-    } else if content.starts_with(b"\x89PNG\r\n\x1a\n") {
-        Some("image/png")
-    } else if content.starts_with(b"RIFF") && content.get(8..12) == Some(b"WEBP") {
-        Some("image/webp")
-    } else {
-        None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A PNG header of 3 x 2 pixels and its end: signature, the IHDR chunk, the name of the last chunk.
-    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x03\0\0\0\x02\x08\x02\0\0\0IEND";
-
-    #[test]
-    fn an_image_is_known_by_its_content() {
-        assert_eq!(
-            image(PNG),
-            Ok(Facts {
-                content_type: "image/png",
-                width: 3,
-                height: 2
-            })
-        );
-    }
-
-    #[test]
-    fn an_image_without_its_end_is_cut_off() {
-        assert_eq!(image(&PNG[..PNG.len() - 1]), Err(Fault::CutOff));
-        let mut webp = b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\x3f\0\0\x2f\0\0".to_vec();
-        assert_eq!(image(&webp).map(|facts| facts.width), Ok(64));
-        webp[4] += 1;
-        assert_eq!(image(&webp), Err(Fault::CutOff));
-    }
-
-    #[test]
-    fn what_only_begins_like_an_image_is_none() {
-        for content in [
-            &PNG[..8],
-            b"\xFF\xD8\xFF",
-            b"RIFF\0\0\0\0WEBP",
-            b"GIF89a\x01\0\x01\0",
-            b"<svg/>",
-            b"",
-        ] {
-            assert_eq!(image(content), Err(Fault::Unknown), "{content:?}");
+/// The beginning of a file is enough to refuse most of what is not taken.
+pub(super) fn refuses(first: &[u8]) -> Option<ErrorInfo> {
+    match probe(&mut Cursor::new(first), first.len() as u64) {
+        Err(fault) if matches!(fault.kind, FaultKind::Unknown | FaultKind::Unsupported) => {
+            Some(refusal(&fault))
         }
+        _ => None,
+    }
+}
+
+/// Does it begin like an image?
+pub(super) fn is_image(first: &[u8]) -> bool {
+    first.starts_with(b"\xFF\xD8\xFF")
+        || first.starts_with(b"\x89PNG")
+        || (first.starts_with(b"RIFF") && first.get(8..12) == Some(b"WEBP"))
+}
+
+/// The facts of a complete file, from a few of its bytes.
+///
+/// # Errors
+/// `MEDIA_TYPE_UNSUPPORTED` and `MEDIA_TOO_LARGE` for what is not taken; `STORAGE_FAILED` if it cannot be read.
+pub(super) async fn facts(shelf: Shelf, name: String, size: u64) -> Result<MediaFacts, ErrorInfo> {
+    let mut reader = Reader {
+        shelf,
+        name,
+        size,
+        at: 0,
+        window: Bytes::new(),
+        window_at: 0,
+        runtime: Handle::current(),
+    };
+    let probed = blocking(move || Ok(probe(&mut reader, size))).await;
+    probed
+        .map_err(|error| failed(&error))?
+        .map_err(|fault| refusal(&fault))
+}
+
+fn refusal(fault: &Fault) -> ErrorInfo {
+    let code = match fault.kind {
+        FaultKind::Io => return failed(&io::Error::other(fault.message.clone())),
+        FaultKind::TooLarge => ErrorCode::MediaTooLarge,
+        _ => ErrorCode::MediaTypeUnsupported,
+    };
+    ErrorInfo::new(code, format!("{}; nothing was kept", fault.message))
+}
+
+/// A complete file for a parser that reads here and there.
+struct Reader {
+    shelf: Shelf,
+    name: String,
+    size: u64,
+    at: u64,
+    window: Bytes,
+    window_at: u64,
+    runtime: Handle,
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let end = self.window_at + self.window.len() as u64;
+        if !(self.window_at..end).contains(&self.at) {
+            let to = self.at.saturating_add(WINDOW).min(self.size);
+            if self.at >= to {
+                return Ok(0);
+            }
+            let range = self.shelf.range(&self.name, self.at..to);
+            self.window = self.runtime.block_on(range)?;
+            self.window_at = self.at;
+        }
+        let from = usize::try_from(self.at - self.window_at).map_err(io::Error::other)?;
+        let rest = self.window.get(from..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Reader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.size.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
     }
 }

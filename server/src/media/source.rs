@@ -3,44 +3,24 @@
 use std::io;
 
 use async_trait::async_trait;
-use bytes::BytesMut;
-use futures_util::{StreamExt as _, stream};
 use multi_upload_platforms::{
     FailureClass, Fit, MediaSource, Pieces, PlatformError, ReadyImage, StoredFile,
 };
-use multi_upload_wire::{ErrorCode, ErrorInfo, MediaFacts, MediaKind};
-use tokio::io::AsyncReadExt as _;
+use multi_upload_wire::{ErrorCode, ErrorInfo};
 
 use super::Library;
 use crate::store::{MediaRow, Owner};
 
-/// Bytes of one piece.
-const PIECE: usize = 128 * 1024;
-
 /// A complete file as a platform takes it; none if it is not complete.
 pub(crate) fn stored_file(row: &MediaRow) -> Option<StoredFile> {
-    let (true, Some(content_type), Some(sha256)) = (row.ready, &row.content_type, &row.sha256)
-    else {
+    let (true, Some(facts), Some(sha256)) = (row.ready, &row.facts, &row.sha256) else {
         return None;
     };
     Some(StoredFile {
         media_id: row.id.clone(),
         sha256: sha256.clone(),
         bytes: row.length,
-        facts: Box::new(MediaFacts {
-            kind: MediaKind::Image,
-            content_type: content_type.clone(),
-            width: row.width.unwrap_or_default(),
-            height: row.height.unwrap_or_default(),
-            rotation: 0,
-            duration_ms: None,
-            video_codec: None,
-            audio_codec: None,
-            fragmented: None,
-            index_first: None,
-            colors: None,
-            animated: false,
-        }),
+        facts: Box::new(facts.clone()),
     })
 }
 
@@ -71,7 +51,7 @@ impl MediaSource for OwnFiles {
             .library
             .read(&self.owner, &file.media_id)
             .await
-            .map_err(|error| unreadable(file, &error))?;
+            .map_err(|info| unreadable(file, &as_io(&info)))?;
         if content.len() as u64 != file.bytes {
             return Err(unreadable(file, &io::ErrorKind::UnexpectedEof.into()));
         }
@@ -85,26 +65,12 @@ impl MediaSource for OwnFiles {
     }
 
     async fn video(&self, file: &StoredFile) -> Result<Pieces, PlatformError> {
-        let path = self.library.0.files.join(&file.media_id);
-        let opened = async {
-            let opened = tokio::fs::File::open(path).await?;
-            let length = opened.metadata().await?.len();
-            if length == file.bytes {
-                Ok(opened)
-            } else {
-                Err(io::ErrorKind::UnexpectedEof.into())
-            }
-        };
-        let opened = opened.await.map_err(|error| unreadable(file, &error))?;
-        let pieces = stream::try_unfold(opened, |mut opened| async move {
-            let mut piece = BytesMut::with_capacity(PIECE);
-            let count = opened.read_buf(&mut piece).await?;
-            Ok((count > 0).then(|| (piece.freeze(), opened)))
-        });
-        Ok(Pieces {
-            length: file.bytes,
-            stream: pieces.boxed(),
-        })
+        let opened = self.library.stream(&self.owner, &file.media_id, 0).await;
+        let (length, stream) = opened.map_err(|info| unreadable(file, &as_io(&info)))?;
+        if length != file.bytes {
+            return Err(unreadable(file, &io::ErrorKind::UnexpectedEof.into()));
+        }
+        Ok(Pieces { length, stream })
     }
 
     async fn fetch(&self, url: &str) -> Result<StoredFile, PlatformError> {
@@ -127,6 +93,15 @@ fn cannot(file: &StoredFile, why: &str) -> PlatformError {
             format!("The stored image {} cannot be sent: {why}.", file.media_id),
         ),
     )
+}
+
+/// What the library said, as a kind of I/O error.
+fn as_io(info: &ErrorInfo) -> io::Error {
+    if info.is(ErrorCode::NotFound) {
+        io::ErrorKind::NotFound.into()
+    } else {
+        io::Error::other(info.detail.clone())
+    }
 }
 
 /// The stored file is gone or cannot be read just now.
@@ -177,12 +152,27 @@ mod tests {
             ready: true,
             length: 4,
             offset: 4,
-            content_type: Some("image/png".to_owned()),
-            width: Some(3),
-            height: Some(2),
+            key: None,
+            metadata: None,
+            state: None,
+            facts: Some(multi_upload_wire::MediaFacts {
+                kind: multi_upload_wire::MediaKind::Image,
+                content_type: "image/png".to_owned(),
+                width: 3,
+                height: 2,
+                rotation: 0,
+                duration_ms: None,
+                video_codec: None,
+                audio_codec: None,
+                fragmented: None,
+                index_first: None,
+                colors: None,
+                animated: false,
+            }),
             sha256: Some("00".to_owned()),
+            blob: Some("md_1".to_owned()),
             created_at: 0,
-            expires_at: None,
+            expires_at: 0,
         };
         let file = stored_file(&row).expect("complete");
         for (kind, class, code) in [

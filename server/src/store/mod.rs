@@ -12,6 +12,7 @@ mod model;
 mod open;
 pub mod postgres;
 pub mod sqlite;
+mod uses;
 mod webhooks;
 mod when;
 
@@ -26,9 +27,10 @@ pub(crate) use open::{FILE, Opened, open, open_beside};
 pub use webhooks::{DeliveryRow, DeliveryState, LaneResult, NewMessage, WebhookRow, WebhookStore};
 
 pub use model::{
-    AccountRow, AccountUse, ApiKeyRow, Attempt, AttemptChange, Census, ConnectRow, CreateOutcome,
-    DataKeyRow, Doubt, EventRow, Held, Idempotency, MediaRow, Millis, NewEvent, NewUpload, Owner,
-    Phase, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
+    AccountRow, AccountUse, ApiKeyRow, Attempt, AttemptChange, Begun, Census, ConnectRow,
+    CreateOutcome, DataKeyRow, Doubt, EventRow, GoneMedia, Held, Idempotency, MediaRow, Millis,
+    NewEvent, NewUpload, Owner, Phase, TargetChange, TargetRow, UploadEdit, UploadFilter,
+    UploadRow, WriteLimit,
 };
 pub use when::{
     EditOutcome, KeptTime, NextSlot, Occurrence, Retime, SlotOutcome, SlotRow, WallTime, When,
@@ -45,6 +47,11 @@ pub enum StoreError {
     #[error("{0}")]
     Failed(String),
 }
+
+/// How long a file stays after its time, for an upload that was checked just before.
+pub const EXPIRY_GRACE: Millis = 15 * 60_000;
+/// How long before the end of its time a file that is in use gets new time.
+pub(crate) const EXPIRY_AHEAD: Millis = 2 * 3_600_000;
 
 /// Result of a store call.
 pub type StoreResult<T> = Result<T, StoreError>;
@@ -304,14 +311,33 @@ pub trait Store: WebhookStore {
 
     // ---- media
 
-    /// Inserts or replaces a file's row.
-    async fn put_media(&self, row: MediaRow) -> StoreResult<()>;
+    /// Begins a file, unless its key began one before or it goes beyond the owner's allowance in bytes.
+    async fn begin_media(&self, row: MediaRow, allowance: Option<u64>) -> StoreResult<Begun>;
+
+    /// Stores how far receiving has come (length, offset, state, end), if it stood at `from` until now; false otherwise.
+    async fn advance_media(&self, row: MediaRow, from: u64) -> StoreResult<bool>;
+
+    /// Makes a file ready. If another file of the owner has the same content, that one's blob is named from now on. `None` if the file
+    /// is gone or ready already.
+    async fn finish_media(&self, row: MediaRow) -> StoreResult<Option<MediaRow>>;
 
     /// One file.
     async fn media(&self, owner: &Owner, id: &str) -> StoreResult<Option<MediaRow>>;
 
-    /// Removes a file's row; true if it was there.
-    async fn delete_media(&self, owner: &Owner, id: &str) -> StoreResult<bool>;
+    /// Bytes of all files of an owner: shared content once, begun files in full.
+    async fn media_bytes(&self, owner: &Owner) -> StoreResult<u64>;
+
+    /// Removes a file's row; `None` if there is none.
+    async fn delete_media(&self, owner: &Owner, id: &str) -> StoreResult<Option<GoneMedia>>;
+
+    /// Removes up to `limit` files, of any team, whose time ended [`EXPIRY_GRACE`] before `now`. Files that an open upload names, or
+    /// whose last upload ended less than `keep` ago, get new time first, well before theirs is over.
+    async fn expire_media(
+        &self,
+        now: Millis,
+        keep: Millis,
+        limit: u32,
+    ) -> StoreResult<Vec<GoneMedia>>;
 
     /// Counts what stands in the database at `now`, over all teams.
     async fn census(&self, now: Millis) -> StoreResult<Census>;

@@ -1,7 +1,9 @@
 //! The rows of the store.
 
 use multi_upload_platforms::Content;
-use multi_upload_wire::{CreateUpload, ErrorInfo, Mode, Scope, TargetStatus, UploadStatus};
+use multi_upload_wire::{
+    CreateUpload, ErrorInfo, MediaFacts, Mode, Scope, TargetStatus, UploadStatus,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -469,22 +471,49 @@ pub struct MediaRow {
     pub owner: Owner,
     /// True once all bytes are there and the content was recognised.
     pub ready: bool,
-    /// Length announced.
+    /// Size in bytes; 0 while it is not known.
     pub length: u64,
     /// Bytes received.
     pub offset: u64,
-    /// Type by content.
-    pub content_type: Option<String>,
-    /// Pixels across.
-    pub width: Option<u32>,
-    /// Pixels down.
-    pub height: Option<u32>,
+    /// The idempotency key that it was begun with.
+    pub key: Option<String>,
+    /// What the caller said about it, as it came.
+    pub metadata: Option<String>,
+    /// How receiving goes on, in the receiver's own words; `None` at the beginning and at the end.
+    pub state: Option<String>,
+    /// What was found in the content.
+    pub facts: Option<MediaFacts>,
     /// Of the content, lower-case hex.
     pub sha256: Option<String>,
+    /// Under which name the content is kept: the id of the first file of the owner that brought it.
+    pub blob: Option<String>,
     /// When it was begun.
     pub created_at: Millis,
-    /// When it is removed if unused.
-    pub expires_at: Option<Millis>,
+    /// When it is removed if no upload uses it.
+    pub expires_at: Millis,
+}
+
+/// What became of beginning a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// It is stored.
+    New,
+    /// The key was used before, for this file.
+    Known(Box<MediaRow>),
+    /// It does not fit into the owner's allowance, of which so many bytes are used.
+    Full {
+        /// Bytes of all the owner's files, begun ones in full.
+        used: u64,
+    },
+}
+
+/// A file whose row was removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoneMedia {
+    /// The row as it was.
+    pub row: MediaRow,
+    /// True when no other file has the same content: whatever is kept of it may go.
+    pub last: bool,
 }
 
 /// What stands in the database, over all teams.

@@ -8,22 +8,25 @@ use serde_json::{Value, json};
 
 use crate::support::{NOW, Reply, Service, assert_problem, faults, pairs};
 
-/// A PNG of these pixels: a true header and end with filling between.
+/// A PNG of these pixels and length: its chunks with filling for the picture.
 fn png(width: u32, height: u32, length: usize) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
     bytes.extend(width.to_be_bytes());
     bytes.extend(height.to_be_bytes());
-    bytes.extend([8, 2, 0, 0, 0]);
-    bytes.resize(length - 8, 7);
-    bytes.extend(b"IEND\xaeB`\x82");
+    bytes.extend([8, 2, 0, 0, 0, 1, 2, 3, 4]);
+    let filling = u32::try_from(length - 57).unwrap();
+    bytes.extend(filling.to_be_bytes());
+    bytes.extend(b"IDAT");
+    bytes.resize(length - 12, 7);
+    bytes.extend(b"\0\0\0\0IEND\xaeB`\x82");
     bytes
 }
 
-/// An extended WebP header of 64 x 48 pixels.
+/// An extended WebP of 64 x 48 pixels, with filling for the picture.
 fn webp() -> Vec<u8> {
     let mut bytes = b"RIFF\x20\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0".to_vec();
     bytes.extend([63, 0, 0, 47, 0, 0]);
-    bytes.resize(40, 0);
+    bytes.extend(b"VP8L\x02\0\0\0\x2f\0");
     bytes
 }
 
@@ -94,7 +97,7 @@ async fn a_file_in_one_request_becomes_a_pin() {
     );
     assert_eq!(media.json["bytes"], 4_000);
     assert_eq!(media.json["sha256"].as_str().unwrap().len(), 64);
-    assert!(media.json["expires_at"].is_null());
+    assert!(media.json["expires_at"].is_string());
     assert_eq!(media.json["refusals"], json!({}));
 
     let body = json!({
@@ -239,11 +242,11 @@ async fn the_protocol_is_spoken_strictly() {
     assert_eq!(reply.headers["tus-version"], "1.0.0");
     assert_eq!(
         reply.headers["tus-extension"],
-        "creation,creation-with-upload,expiration,termination"
+        "creation,creation-with-upload,creation-defer-length,checksum,expiration,termination"
     );
     assert_eq!(
         reply.headers["tus-max-size"],
-        (20 * 1024 * 1024).to_string()
+        (2_u64 * 1024 * 1024 * 1024).to_string()
     );
 
     let request = service
@@ -260,7 +263,7 @@ async fn the_protocol_is_spoken_strictly() {
         ("-1", 400, "VALIDATION_FAILED"),
         ("0", 400, "VALIDATION_FAILED"),
         ("99999999999999999999", 400, "VALIDATION_FAILED"),
-        ("20971521", 413, "MEDIA_TOO_LARGE"),
+        ("2147483649", 413, "MEDIA_TOO_LARGE"),
     ] {
         let request = tus(&service, Method::POST, "/v1/media")
             .header("upload-length", length)
@@ -269,7 +272,7 @@ async fn the_protocol_is_spoken_strictly() {
         assert_problem(&service.send(request).await, status, code);
     }
 
-    let path = begin(&service, 10).await;
+    let path = begin(&service, 100).await;
     let request = tus(&service, Method::PATCH, &path)
         .header("upload-offset", 0)
         .header("content-type", "image/png")
@@ -280,7 +283,7 @@ async fn the_protocol_is_spoken_strictly() {
         415,
         "CONTENT_TYPE_UNSUPPORTED",
     );
-    let reply = piece(&service, &path, 0, vec![0; 11]).await;
+    let reply = piece(&service, &path, 0, png(3, 4, 101)).await;
     assert_problem(&reply, 413, "MEDIA_TOO_LARGE");
 
     let request = tus(&service, Method::DELETE, &path)
@@ -315,5 +318,116 @@ async fn the_client_uploads_and_reads_back() {
         .unwrap();
     assert_eq!(media["status"], "ready");
     assert_eq!(media["width"], 30);
+    service.stop().await;
+}
+
+/// A request of a new file with more headers.
+async fn create(service: &Service, headers: &[(&str, &str)], content: &[u8]) -> Reply {
+    let mut request = tus(service, Method::POST, "/v1/media");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    if !content.is_empty() {
+        request = request.header("content-type", "application/offset+octet-stream");
+    }
+    let request = request.body(Body::from(content.to_vec())).unwrap();
+    service.send(request).await
+}
+
+#[tokio::test]
+async fn a_key_finds_the_same_file_however_far_it_is() {
+    let service = Service::start().await;
+    let content = png(10, 20, 1_000);
+    let headers = [
+        ("upload-length", "1000"),
+        ("idempotency-key", "clip"),
+        ("upload-metadata", "filename Y2xpcA==,private"),
+    ];
+    let first = create(&service, &headers, &content[..400]).await;
+    assert_eq!(
+        (first.status, &first.headers["upload-offset"]),
+        (201.try_into().unwrap(), &"400".parse().unwrap())
+    );
+    let path = first.headers["location"].to_str().unwrap().to_owned();
+    let request = tus(&service, Method::HEAD, &path)
+        .body(Body::empty())
+        .unwrap();
+    let head = service.send(request).await;
+    assert_eq!(head.headers["upload-metadata"], "filename Y2xpcA==,private");
+    // The body brings everything again: what is there already is passed over.
+    let again = create(&service, &headers, &content[..700]).await;
+    assert_eq!(again.headers["location"], first.headers["location"]);
+    assert_eq!(again.headers["upload-offset"], "700");
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    let whole = create(&service, &headers, &content).await;
+    assert_eq!(whole.headers["upload-offset"], "1000");
+    let media = service.get(&path).await;
+    assert_eq!(media.json["status"], "ready");
+    let other = create(
+        &service,
+        &[("upload-length", "999"), ("idempotency-key", "clip")],
+        &[],
+    )
+    .await;
+    assert_problem(&other, 422, "IDEMPOTENCY_BODY_MISMATCH");
+    for (name, value) in [
+        ("upload-metadata", "filename !"),
+        ("upload-checksum", "md5 AAAA"),
+        ("upload-defer-length", "1"),
+    ] {
+        let reply = create(&service, &[("upload-length", "10"), (name, value)], &[]).await;
+        assert_problem(&reply, 400, "VALIDATION_FAILED");
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_length_may_follow_and_a_checksum_is_checked() {
+    let service = Service::start().await;
+    let content = png(10, 20, 100);
+    let begun = create(&service, &[("upload-defer-length", "1")], &[]).await;
+    assert_eq!(begun.status, 201, "{}", begun.text);
+    let path = begun.headers["location"].to_str().unwrap().to_owned();
+    let sum = |content: &[u8]| {
+        use base64::Engine as _;
+        use sha2::Digest as _;
+        let sum = sha2::Sha256::digest(content);
+        format!(
+            "sha256 {}",
+            base64::engine::general_purpose::STANDARD.encode(sum)
+        )
+    };
+    let append = async |offset: usize, checksum: String, content: &[u8]| {
+        let request = tus(&service, Method::POST, &path)
+            .header("x-http-method-override", "PATCH")
+            .header("upload-offset", offset)
+            .header("upload-checksum", checksum)
+            .header("content-type", "application/offset+octet-stream")
+            .body(Body::from(content.to_vec()))
+            .unwrap();
+        service.send(request).await
+    };
+    let wrong = append(0, sum(b"other"), &content[..60]).await;
+    assert_problem(&wrong, 460, "VALIDATION_FAILED");
+    assert_eq!(offset(&service, &path).await, "0");
+    let right = append(0, sum(&content[..60]), &content[..60]).await;
+    assert_eq!(right.headers["upload-offset"], "60", "{}", right.text);
+    let request = tus(&service, Method::PATCH, &path)
+        .header("upload-offset", 60)
+        .header("upload-length", 100)
+        .header("content-type", "application/offset+octet-stream")
+        .body(Body::from(content[60..].to_vec()))
+        .unwrap();
+    assert_eq!(service.send(request).await.status, 204);
+    let media = service.get(&path).await;
+    assert_eq!(
+        (&media.json["status"], &media.json["bytes"]),
+        (&json!("ready"), &json!(100))
+    );
+    let late = tus(&service, Method::POST, &path)
+        .header("x-http-method-override", "DELETE")
+        .body(Body::empty())
+        .unwrap();
+    assert_eq!(service.send(late).await.status, 204);
     service.stop().await;
 }

@@ -9,6 +9,7 @@
 )]
 
 mod doubts;
+mod files;
 mod others;
 mod postgres;
 mod publishing;
@@ -66,7 +67,10 @@ rules! {
         what_is_used_of_a_limit_is_told;
     others: accounts_are_kept_for_their_owner, tokens_are_saved_by_whoever_read_the_newest, one_engine_renews_at_a_time, a_connection_is_taken_once,
         a_connection_that_expired_is_not_found, api_keys_are_found_listed_and_revoked, a_data_key_is_added_once, a_note_is_replaced_by_the_next,
-        files_are_kept_for_their_owner, what_has_lost_its_use_is_forgotten, a_closed_store_refuses;
+        what_has_lost_its_use_is_forgotten, a_closed_store_refuses;
+    files: files_are_kept_for_their_owner, a_file_goes_on_only_from_where_it_is, a_key_begins_one_file,
+        an_allowance_counts_shared_content_once, the_same_content_is_kept_once, unused_files_expire,
+        a_file_stays_while_an_upload_needs_it;
     webhooks: endpoints_are_kept_for_their_owner, a_change_is_queued_with_its_event_for_those_who_want_it,
         several_changes_at_once_are_told_in_order, accounts_are_told_of, deliveries_of_a_subject_go_in_order, a_lane_has_one_holder,
         what_was_delivered_is_forgotten_in_time, a_new_upload_of_each_kind_is_told_as_it_is;

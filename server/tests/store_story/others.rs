@@ -226,29 +226,6 @@ pub(crate) async fn a_data_key_is_added_once(store: Arc<dyn Store>) {
     );
 }
 
-pub(crate) async fn files_are_kept_for_their_owner(store: Arc<dyn Store>) {
-    store.put_media(media("md_1")).await.unwrap();
-    assert_eq!(
-        store.media(&home(), "md_1").await.unwrap(),
-        Some(media("md_1"))
-    );
-    let mut ready = media("md_1");
-    ready.ready = true;
-    ready.offset = ready.length;
-    ready.content_type = Some("image/png".to_owned());
-    (ready.width, ready.height) = (Some(1000), Some(1500));
-    ready.sha256 = Some("ab".repeat(32));
-    ready.expires_at = None;
-    store.put_media(ready.clone()).await.unwrap();
-    for stranger in strangers() {
-        assert_eq!(store.media(&stranger, "md_1").await.unwrap(), None);
-        assert!(!store.delete_media(&stranger, "md_1").await.unwrap());
-    }
-    assert_eq!(store.media(&home(), "md_1").await.unwrap(), Some(ready));
-    assert!(store.delete_media(&home(), "md_1").await.unwrap());
-    assert!(!store.delete_media(&home(), "md_1").await.unwrap());
-}
-
 pub(crate) async fn what_has_lost_its_use_is_forgotten(store: Arc<dyn Store>) {
     let lanes = [("pinterest:1", "b1")];
     let many = (0..2_500)
@@ -296,7 +273,7 @@ pub(crate) async fn a_closed_store_refuses(store: Arc<dyn Store>) {
     stored(&*store, upload(1, 100, &[("pinterest:1", "b1")])).await;
     store.close().await.unwrap();
     store.close().await.unwrap();
-    let refused = store.put_media(media("md_1")).await.unwrap_err();
+    let refused = store.begin_media(media("md_1"), None).await.unwrap_err();
     assert!(refused.to_string().contains("closed"), "{refused}");
     let refused = store.upload(&home(), "up_00000001").await.unwrap_err();
     assert!(refused.to_string().contains("closed"), "{refused}");

@@ -361,7 +361,7 @@ async fn a_full_disk_is_told_as_such() {
             ))
             .await;
     }
-    let full = store.put_media(media("md_1")).await.unwrap_err();
+    let full = store.begin_media(media("md_1"), None).await.unwrap_err();
     assert!(matches!(full, StoreError::Full), "{full}");
     let full = store.create_uploads(vec![upload(1, 100, &LANE)]).await;
     assert!(matches!(full, Err(StoreError::Full)));
@@ -385,7 +385,7 @@ async fn an_error_names_its_code_and_no_password() {
     let store = place.open().await;
     place.sql("DROP TABLE media").await;
     let error = store
-        .put_media(media("md_1"))
+        .begin_media(media("md_1"), None)
         .await
         .unwrap_err()
         .to_string();

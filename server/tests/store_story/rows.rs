@@ -300,11 +300,13 @@ pub(crate) fn media(id: &str) -> MediaRow {
         ready: false,
         length: 5_000_000_000,
         offset: 0,
-        content_type: None,
-        width: None,
-        height: None,
+        key: None,
+        metadata: None,
+        state: None,
+        facts: None,
         sha256: None,
+        blob: None,
         created_at: 1,
-        expires_at: Some(DAY),
+        expires_at: DAY,
     }
 }

@@ -16,6 +16,8 @@ mod timing;
 
 use crate::view;
 
+pub(super) use repeat::{IDEMPOTENCY_REPLAYED, key_of};
+
 use super::auth::Caller;
 use super::problem::Problem;
 use crate::state::App;

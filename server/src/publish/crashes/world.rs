@@ -83,7 +83,7 @@ impl World {
     }
 
     /// A process: what it keeps in memory is new, what is on disk is as it was.
-    fn process(&self, mutant: Mutant) -> Round {
+    async fn process(&self, mutant: Mutant) -> Round {
         let store: Arc<dyn Store> = self.store.clone();
         let network: Arc<dyn Platform> = self.network.clone();
         let platforms = Platforms::new([network]);
@@ -103,8 +103,14 @@ impl World {
             redirect: Redirect::Served,
             wake: wake.clone(),
         });
-        let media = self.folder.path().join("media");
-        let media = Library::open(media, Arc::clone(&store), self.clock.clone()).unwrap();
+        let clock = self.clock.clone();
+        let media = Library::open(
+            config.media.clone(),
+            &config.data,
+            Arc::clone(&store),
+            clock,
+        );
+        let media = media.await.unwrap();
         Round::new(App(Arc::new(AppInner {
             restored_at: None,
             store,
@@ -153,7 +159,7 @@ impl World {
         let mut first = None;
         let mut deaths = schedule.deaths.into_iter();
         for process_number in 0.. {
-            let round = self.process(mutant);
+            let round = self.process(mutant).await;
             let death = deaths.next();
             let (ended, polls) = {
                 let life = pin!(live(&round, mutant));

@@ -11,10 +11,10 @@ use super::listen::Told;
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
 use super::wall_times::{self, Placed};
-use super::{events, listen, webhooks};
+use super::{events, listen, media, webhooks};
 use crate::store::{
     CreateOutcome, Idempotency, Millis, NewUpload, Phase, StoreError, StoreResult, TargetRow,
-    UploadRow, When,
+    UploadRow, When, uses,
 };
 
 /// How long an idempotency key protects. After that it may be used for something else.
@@ -312,6 +312,13 @@ async fn insert(
         .map(|((n, row), (when, places))| (*n, *when, row, places.as_slice()))
         .collect();
     wall_times::keep_new(tx, &kept).await?;
+    let mut named = Vec::new();
+    for row in &stored {
+        let ids = uses::named_in(&row.content)?.into_iter();
+        named.extend(ids.map(|id| (&row.owner, row.id.as_str(), id)));
+    }
+    media::set_uses(tx, &named).await?;
+    drop(named);
     events::insert(tx, &first_events).await?;
     pace::refresh(tx, &touched).await?;
     webhooks::uploads_created(tx, &stored).await?;

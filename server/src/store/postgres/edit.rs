@@ -7,8 +7,8 @@ use super::db::{Db, begin, execute, row, rows};
 use super::listen::{self, Told};
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
-use super::{events, uploads, wall_times, webhooks};
-use crate::store::{EditOutcome, Phase, StoreError, UploadEdit};
+use super::{events, media, uploads, wall_times, webhooks};
+use crate::store::{EditOutcome, Phase, StoreError, UploadEdit, uses};
 
 pub(super) async fn edit(db: &Db, edit: &UploadEdit) -> Res<(EditOutcome, Option<Told>)> {
     const STALE: (EditOutcome, Option<Told>) = (EditOutcome::Stale, None);
@@ -94,6 +94,13 @@ pub(super) async fn edit(db: &Db, edit: &UploadEdit) -> Res<(EditOutcome, Option
         )
         .await?;
     }
+    let named = uses::named_in(&new.content)?;
+    let named: Vec<_> = named
+        .into_iter()
+        .map(|id| (&new.owner, new.id.as_str(), id))
+        .collect();
+    media::clear_uses(&tx, &new.owner, &new.id).await?;
+    media::set_uses(&tx, &named).await?;
     execute(
         &tx,
         "UPDATE uploads SET content = $2, scheduled_at = $3, timezone = $4, external_id = $5 WHERE n = $1",

@@ -58,9 +58,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AccountRow, AccountUse, ApiKeyRow, Census, ConnectRow, CreateOutcome, DataKeyRow, EditOutcome,
-    EventRow, Held, KeptTime, MediaRow, Millis, NewUpload, Owner, Retime, SlotOutcome, SlotRow,
-    Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
+    AccountRow, AccountUse, ApiKeyRow, Begun, Census, ConnectRow, CreateOutcome, DataKeyRow,
+    EditOutcome, EventRow, GoneMedia, Held, KeptTime, MediaRow, Millis, NewUpload, Owner, Retime,
+    SlotOutcome, SlotRow, Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
+    UploadRow, WriteLimit,
 };
 use crate::audit;
 use db::{Db, again};
@@ -524,9 +525,17 @@ impl Store for PgStore {
         Ok(keys::put_notes(&client, &notes).await?)
     }
 
-    async fn put_media(&self, row: MediaRow) -> StoreResult<()> {
+    async fn begin_media(&self, row: MediaRow, allowance: Option<u64>) -> StoreResult<Begun> {
+        Ok(again(|| media::begin(&self.db, &row, allowance)).await?)
+    }
+
+    async fn advance_media(&self, row: MediaRow, from: u64) -> StoreResult<bool> {
         let client = self.db.client().await?;
-        Ok(media::put(&client, &row).await?)
+        Ok(media::advance(&client, &row, from).await?)
+    }
+
+    async fn finish_media(&self, row: MediaRow) -> StoreResult<Option<MediaRow>> {
+        Ok(again(|| media::finish(&self.db, &row)).await?)
     }
 
     async fn media(&self, owner: &Owner, id: &str) -> StoreResult<Option<MediaRow>> {
@@ -534,9 +543,22 @@ impl Store for PgStore {
         Ok(media::get(&client, owner, id).await?)
     }
 
-    async fn delete_media(&self, owner: &Owner, id: &str) -> StoreResult<bool> {
+    async fn media_bytes(&self, owner: &Owner) -> StoreResult<u64> {
         let client = self.db.client().await?;
-        Ok(media::delete(&client, owner, id).await?)
+        Ok(media::bytes(&client, owner).await?)
+    }
+
+    async fn delete_media(&self, owner: &Owner, id: &str) -> StoreResult<Option<GoneMedia>> {
+        Ok(again(|| media::delete(&self.db, owner, id)).await?)
+    }
+
+    async fn expire_media(
+        &self,
+        now: Millis,
+        keep: Millis,
+        limit: u32,
+    ) -> StoreResult<Vec<GoneMedia>> {
+        Ok(again(|| media::expire(&self.db, now, keep, limit)).await?)
     }
 
     async fn census(&self, now: Millis) -> StoreResult<Census> {

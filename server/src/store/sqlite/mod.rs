@@ -30,9 +30,10 @@ use jiff::civil::Date;
 use tokio::sync::watch;
 
 use super::{
-    AccountRow, AccountUse, ApiKeyRow, Census, ConnectRow, CreateOutcome, DataKeyRow, EditOutcome,
-    EventRow, Held, KeptTime, MediaRow, Millis, NewUpload, Owner, Retime, SlotOutcome, SlotRow,
-    Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
+    AccountRow, AccountUse, ApiKeyRow, Begun, Census, ConnectRow, CreateOutcome, DataKeyRow,
+    EditOutcome, EventRow, GoneMedia, Held, KeptTime, MediaRow, Millis, NewUpload, Owner, Retime,
+    SlotOutcome, SlotRow, Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
+    UploadRow, WriteLimit,
 };
 use readers::Readers;
 use writer::Writer;
@@ -516,8 +517,22 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn put_media(&self, row: MediaRow) -> StoreResult<()> {
-        self.writer.run(move |tx| media::put(tx.conn, &row)).await
+    async fn begin_media(&self, row: MediaRow, allowance: Option<u64>) -> StoreResult<Begun> {
+        self.writer
+            .run(move |tx| media::begin(tx.conn, &row, allowance))
+            .await
+    }
+
+    async fn advance_media(&self, row: MediaRow, from: u64) -> StoreResult<bool> {
+        self.writer
+            .run(move |tx| media::advance(tx.conn, &row, from))
+            .await
+    }
+
+    async fn finish_media(&self, row: MediaRow) -> StoreResult<Option<MediaRow>> {
+        self.writer
+            .run(move |tx| media::finish(tx.conn, &row))
+            .await
     }
 
     async fn media(&self, owner: &Owner, id: &str) -> StoreResult<Option<MediaRow>> {
@@ -527,10 +542,28 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn delete_media(&self, owner: &Owner, id: &str) -> StoreResult<bool> {
+    async fn media_bytes(&self, owner: &Owner) -> StoreResult<u64> {
+        let owner = owner.clone();
+        self.readers
+            .run(move |conn| media::bytes(conn, &owner))
+            .await
+    }
+
+    async fn delete_media(&self, owner: &Owner, id: &str) -> StoreResult<Option<GoneMedia>> {
         let (owner, id) = (owner.clone(), id.to_owned());
         self.writer
             .run(move |tx| media::delete(tx.conn, &owner, &id))
+            .await
+    }
+
+    async fn expire_media(
+        &self,
+        now: Millis,
+        keep: Millis,
+        limit: u32,
+    ) -> StoreResult<Vec<GoneMedia>> {
+        self.writer
+            .run(move |tx| media::expire(tx.conn, now, keep, limit))
             .await
     }
 

@@ -10,6 +10,7 @@ use super::codec::{
 };
 use super::events::{EventText, insert_event};
 use super::lanes::{self, Lane};
+use super::media;
 use super::wall_times;
 use super::webhooks;
 use super::writer::Tx;
@@ -17,7 +18,7 @@ use crate::slots::{Queue, Taken, settle};
 use crate::store::when::{first_day, keeps};
 use crate::store::{
     CreateOutcome, EditOutcome, Idempotency, Millis, NewUpload, Owner, Phase, StoreError,
-    StoreResult, UploadEdit, UploadFilter, UploadRow, When,
+    StoreResult, UploadEdit, UploadFilter, UploadRow, When, uses,
 };
 
 /// How long an idempotency key protects. After that it may be used for something else.
@@ -193,6 +194,7 @@ fn create_one(
     for event in &events {
         insert_event(tx, n, event)?;
     }
+    media::set_uses(tx.conn, &row.owner, &row.id, &uses::named(&content))?;
     let status = Renewed {
         before: None,
         after: row.status,
@@ -509,13 +511,16 @@ pub(super) fn edit(tx: &Tx<'_>, edit: &UploadEdit) -> StoreResult<EditOutcome> {
     for (position, kept) in (0..).zip(keeps(&row, &edit.when, &places)) {
         wall_times::keep(tx.conn, n * POSITIONS + position, &kept)?;
     }
+    let content = json(&row.content)?;
+    media::clear_uses(tx.conn, &row.owner, &row.id)?;
+    media::set_uses(tx.conn, &row.owner, &row.id, &uses::named(&content))?;
     tx.conn
         .prepare_cached(
             "UPDATE uploads SET content = ?2, scheduled_at = ?3, timezone = ?4, external_id = ?5 WHERE n = ?1",
         )?
         .execute(params![
             n,
-            json(&row.content)?,
+            content,
             row.scheduled_at,
             row.timezone,
             row.external_id,

@@ -215,20 +215,28 @@ CREATE TABLE data_keys (
 );
 
 CREATE TABLE media (
-    team         text    COLLATE "C" NOT NULL,
-    mode         text    COLLATE "C" NOT NULL,
-    id           text    COLLATE "C" NOT NULL,
-    ready        boolean NOT NULL,
-    length       bigint  NOT NULL,
-    received     bigint  NOT NULL,
-    content_type text,
-    width        bigint,
-    height       bigint,
-    sha256       text,
-    created_at   bigint  NOT NULL,
-    expires_at   bigint,
+    team       text    COLLATE "C" NOT NULL,
+    mode       text    COLLATE "C" NOT NULL,
+    id         text    COLLATE "C" NOT NULL,
+    ready      boolean NOT NULL,
+    -- 0 while it is not known.
+    length     bigint  NOT NULL,
+    received   bigint  NOT NULL,
+    key        text    COLLATE "C",
+    metadata   text,
+    state      text,
+    facts      text,
+    sha256     text    COLLATE "C",
+    -- Under which name the content is kept: that of the first file that brought it.
+    blob       text    COLLATE "C",
+    created_at bigint  NOT NULL,
+    expires_at bigint  NOT NULL,
     PRIMARY KEY (team, mode, id)
 );
+CREATE UNIQUE INDEX media_by_key ON media (team, mode, key) WHERE key IS NOT NULL;
+CREATE INDEX media_by_content ON media (team, mode, sha256) WHERE ready;
+CREATE INDEX media_by_blob ON media (blob) WHERE blob IS NOT NULL;
+CREATE INDEX media_by_end ON media (expires_at);
 
 -- What an engine notes about the database itself.
 CREATE TABLE notes (
@@ -240,6 +248,16 @@ CREATE TABLE notes (
 ALTER TABLE counters SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 ALTER TABLE pace SET (autovacuum_vacuum_scale_factor = 0.05);
 ALTER TABLE lanes SET (autovacuum_vacuum_scale_factor = 0.05);
+
+-- Which uploads name which files.
+CREATE TABLE media_uses (
+    team   text COLLATE "C" NOT NULL,
+    mode   text COLLATE "C" NOT NULL,
+    media  text COLLATE "C" NOT NULL,
+    upload text COLLATE "C" NOT NULL,
+    PRIMARY KEY (team, mode, media, upload)
+);
+CREATE INDEX media_uses_by_upload ON media_uses (team, mode, upload);
 
 -- Endpoints of webhooks. Each is a lane: one worker at a time, of all nodes, delivers to it.
 CREATE TABLE webhooks (

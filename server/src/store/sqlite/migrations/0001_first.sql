@@ -213,26 +213,44 @@ CREATE TABLE data_keys (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE media (
-    team         TEXT    NOT NULL,
-    mode         TEXT    NOT NULL,
-    id           TEXT    NOT NULL,
-    ready        INTEGER NOT NULL CHECK (ready IN (0, 1)),
-    length       INTEGER NOT NULL,
-    received     INTEGER NOT NULL,
-    content_type TEXT,
-    width        INTEGER,
-    height       INTEGER,
-    sha256       TEXT,
-    created_at   INTEGER NOT NULL,
-    expires_at   INTEGER,
+    team       TEXT    NOT NULL,
+    mode       TEXT    NOT NULL,
+    id         TEXT    NOT NULL,
+    ready      INTEGER NOT NULL CHECK (ready IN (0, 1)),
+    -- 0 while it is not known.
+    length     INTEGER NOT NULL,
+    received   INTEGER NOT NULL,
+    key        TEXT,
+    metadata   TEXT,
+    state      TEXT,
+    facts      TEXT,
+    sha256     TEXT,
+    -- Under which name the content is kept: that of the first file that brought it.
+    blob       TEXT,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
     PRIMARY KEY (team, mode, id)
 ) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX media_by_key ON media (team, mode, key) WHERE key IS NOT NULL;
+CREATE INDEX media_by_content ON media (team, mode, sha256) WHERE ready = 1;
+CREATE INDEX media_by_blob ON media (blob) WHERE blob IS NOT NULL;
+CREATE INDEX media_by_end ON media (expires_at);
 
 -- What an engine notes about the database itself.
 CREATE TABLE notes (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Which uploads name which files.
+CREATE TABLE media_uses (
+    team   TEXT NOT NULL,
+    mode   TEXT NOT NULL,
+    media  TEXT NOT NULL,
+    upload TEXT NOT NULL,
+    PRIMARY KEY (team, mode, media, upload)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX media_uses_by_upload ON media_uses (team, mode, upload);
 
 -- Endpoints of webhooks. Each is a lane: one worker at a time delivers to it.
 CREATE TABLE webhooks (
