@@ -299,6 +299,8 @@ export interface WebhookDelivery {
 }
 
 export interface Health {
-  status: OpenWord<"ok">;
+  status: OpenWord<"ok" | "degraded">;
   version: string;
+  /** What keeps it from sending. */
+  problem?: ErrorInfo | null;
 }

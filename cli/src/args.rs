@@ -141,6 +141,15 @@ pub(crate) struct Serve {
     )]
     pub(crate) quiet_period: String,
 
+    /// Space that must be free in the data folder; with less, nothing is sent: 0, 512MiB, 2GiB
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "MULTI_UPLOAD_MIN_FREE_DISK",
+        default_value = "256MiB"
+    )]
+    pub(crate) min_free_disk: String,
+
     #[command(flatten)]
     pub(crate) media: MediaPlace,
 

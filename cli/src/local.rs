@@ -11,7 +11,7 @@ use multi_upload_wire::ErrorInfo;
 use tokio_util::sync::CancellationToken;
 
 use crate::sandbox;
-use crate::serve::{bind, quiet_period};
+use crate::serve::{bind, min_free_disk, quiet_period};
 
 /// Where a network sends the browser back to, as registered with the user's app.
 const REDIRECT: SocketAddr =
@@ -54,6 +54,10 @@ impl fmt::Debug for Local {
     }
 }
 
+fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
 impl Local {
     /// Opens the data folder and starts publishing. Must be called inside a tokio runtime.
     ///
@@ -71,11 +75,11 @@ impl Local {
             config.quiet_period = SANDBOX_QUIET_PERIOD;
             sandbox_url = Some(url);
         }
-        if let Some(text) = std::env::var("MULTI_UPLOAD_QUIET_PERIOD")
-            .ok()
-            .filter(|text| !text.is_empty())
-        {
+        if let Some(text) = setting("MULTI_UPLOAD_QUIET_PERIOD") {
             config.quiet_period = quiet_period(&text)?;
+        }
+        if let Some(text) = setting("MULTI_UPLOAD_MIN_FREE_DISK") {
+            config.min_free_disk = min_free_disk(&text)?;
         }
         let default = if options.sandbox { FREE_PORT } else { REDIRECT };
         let redirect = options.listen.unwrap_or(default);

@@ -51,6 +51,8 @@ pub(crate) async fn run(args: args::Serve, output: Output) -> Result<i32, ErrorI
         output.note("stopping; a second signal ends it at once");
     }
     let shutdown = async {
+        // Long polls end at once, and nobody waits for them.
+        engine.end_waits();
         gate.close(LAST_REQUESTS).await;
         engine.shutdown().await;
         stop.cancel();
@@ -75,6 +77,7 @@ fn config(args: &args::Serve, url: &str, sandbox: Option<&str>) -> Result<Config
     config.first_admin_key = true;
     config.allow_private_urls = args.allow_private_urls;
     config.quiet_period = quiet_period(&args.quiet_period)?;
+    config.min_free_disk = min_free_disk(&args.min_free_disk)?;
     config.media = media(&args.media)?;
     if let Some(base) = sandbox {
         sandbox::stand_in(&mut config, base);
@@ -92,6 +95,19 @@ pub(crate) fn quiet_period(text: &str) -> Result<Duration, ErrorInfo> {
         )
         .with_remedy(
             "Set --quiet-period or MULTI_UPLOAD_QUIET_PERIOD to a time such as 90s, 15m or 1h.",
+        )
+    })
+}
+
+/// How much space sending needs.
+pub(crate) fn min_free_disk(text: &str) -> Result<u64, ErrorInfo> {
+    multi_upload_server::parse_size(text).ok_or_else(|| {
+        ErrorInfo::new(
+            ErrorCode::ConfigInvalid,
+            format!("the free space {text:?} is not a size"),
+        )
+        .with_remedy(
+            "Set --min-free-disk or MULTI_UPLOAD_MIN_FREE_DISK to a size such as 0, 512MiB or 2GiB.",
         )
     })
 }

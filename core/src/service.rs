@@ -1,5 +1,6 @@
 //! The service itself.
 
+use multi_upload_wire::ErrorInfo;
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
@@ -14,10 +15,13 @@ pub struct Service(Client);
 /// That the service runs, and which version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
-    /// `ok`.
+    /// `ok`, or `degraded` while nothing is sent.
     pub status: String,
     /// Version of the service.
     pub version: String,
+    /// What keeps it from sending: a clock that jumped, a full disk, a database that fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<ErrorInfo>,
 }
 
 impl Client {

@@ -234,6 +234,8 @@ pub struct Look {
     /// How many posts the network counts there; asked only where the list is empty, since an empty list may
     /// also be a fault.
     pub total: Option<u64>,
+    /// Requests that it took, at least 1: they count against the read limit.
+    pub requests: u32,
 }
 
 /// A post that exists on the network.

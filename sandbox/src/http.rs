@@ -256,8 +256,12 @@ impl Shared {
     }
 
     fn revoke(&self, action: &Action, caller: Option<&(String, String)>) {
-        if let (true, Some((user, app))) = (action.revoke_token, caller) {
+        let Some((user, app)) = caller else { return };
+        if action.revoke_token {
             pinterest::revoke_all_of(&mut self.sandbox.state(), app, user);
+        }
+        if action.expire_token {
+            pinterest::expire_all_of(&mut self.sandbox.state(), app, user);
         }
     }
 

@@ -72,6 +72,12 @@ impl Clock {
         self.ahead.store(ahead, Ordering::SeqCst);
     }
 
+    /// Milliseconds since the machine was started, sleep included: nobody can set it. `None` where the time is not the
+    /// machine's.
+    pub(crate) fn since_boot(&self) -> Option<Millis> {
+        matches!(self.source, Source::System).then(since_boot)
+    }
+
     /// Unix milliseconds, UTC.
     #[must_use]
     pub fn now(&self) -> Millis {
@@ -105,6 +111,33 @@ impl Stopwatch<'_> {
         let wall = u64::try_from(self.clock.now() - self.wall).unwrap_or(0);
         self.monotonic.elapsed().max(Duration::from_millis(wall))
     }
+}
+
+#[cfg(unix)]
+fn since_boot() -> Millis {
+    use nix::time::{ClockId, clock_gettime};
+    // Elsewhere the monotonic clock counts sleep too, or the machine does not sleep.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let clock = ClockId::CLOCK_BOOTTIME;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let clock = ClockId::CLOCK_MONOTONIC;
+    clock_gettime(clock).map_or(0, |time| {
+        #[allow(
+            clippy::useless_conversion,
+            reason = "their widths differ between systems"
+        )]
+        let (seconds, nanos) = (Millis::from(time.tv_sec()), Millis::from(time.tv_nsec()));
+        seconds * 1_000 + nanos / 1_000_000
+    })
+}
+
+#[cfg(not(unix))]
+fn since_boot() -> Millis {
+    use std::sync::OnceLock;
+    use std::time::Instant;
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    let elapsed = FIRST.get_or_init(Instant::now).elapsed();
+    Millis::try_from(elapsed.as_millis()).unwrap_or(Millis::MAX)
 }
 
 /// `2026-12-01T20:00:00Z`; three digits of milliseconds where there are some.

@@ -15,6 +15,9 @@ use crate::vault::MasterKey;
 /// The team of a service that has not been divided into teams.
 pub const DEFAULT_TEAM: &str = "team_default";
 
+/// Space that must be free where nothing else is said.
+const MIN_FREE_DISK: u64 = 256 << 20;
+
 /// Settings of an engine.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -33,6 +36,9 @@ pub struct Config {
     pub master_key: Option<MasterKey>,
     /// How long an unclear commit may still take effect. Default 15 minutes.
     pub quiet_period: Duration,
+    /// Bytes that must be free on the disk of the data folder, or nothing is sent: the network's answer has to be stored.
+    /// Default 256 MiB.
+    pub min_free_disk: u64,
     /// Lets addresses given by users be private: development and tests only.
     pub allow_private_urls: bool,
     /// Where files are kept, how long and how many.
@@ -90,6 +96,7 @@ impl Config {
             pinterest: PinterestSettings::from_env(),
             master_key: None,
             quiet_period: Duration::from_secs(15 * 60),
+            min_free_disk: MIN_FREE_DISK,
             allow_private_urls: false,
             media: MediaSettings::default(),
             redirect: Redirect::Served,

@@ -25,10 +25,11 @@ use crate::media::Library;
 use crate::metrics::Metrics;
 use crate::publish::{Dispatcher, Wake, doubt_everything};
 use crate::rezone::{resolver, rezone};
+use crate::safety::Safety;
 use crate::shared_time;
-use crate::state::{App, AppInner, Platforms};
+use crate::state::{App, AppInner, Platforms, RestoredAt};
 use crate::store::postgres::PgStore;
-use crate::store::{self, Millis, Opened, Owner, Store};
+use crate::store::{self, Millis, Opened, Owner, Store, StoreError};
 use crate::time;
 use crate::vault::{MasterKey, Vault};
 use crate::webhooks::{Deliverer, Mail};
@@ -57,7 +58,7 @@ struct Inner {
     dispatcher: Dispatcher,
     deliverer: Deliverer,
     upkeep: (CancellationToken, TaskTracker),
-    epoch: Option<Arc<Epoch>>,
+    epoch: Arc<Epoch>,
     admin_key: Option<CreatedApiKey>,
     down: AtomicBool,
     // Held for its lock; released when the engine goes.
@@ -118,11 +119,9 @@ impl Engine {
                 "targets were under way when the last process ended"
             );
         }
-        let epoch = match config.database {
-            Database::Folder => Some(Arc::new(check_epoch(&config, store.as_ref()).await?)),
-            // Several engines share it, each with a folder of its own: no folder can tell.
-            Database::Postgres(_) => None,
-        };
+        let is_shared = config.database != Database::Folder;
+        let epoch = Arc::new(Epoch::new(&config.data, is_shared));
+        let restored_at = check_epoch(&epoch, &config, store.as_ref()).await?;
         rezone(
             store.as_ref(),
             time::rules(),
@@ -131,7 +130,14 @@ impl Engine {
         )
         .await?;
         let app = App(Arc::new(AppInner {
-            restored_at: epoch.as_ref().and_then(|epoch| epoch.restored_at),
+            restored_at: RestoredAt::new(restored_at),
+            safety: Safety::new(
+                config.clock.clone(),
+                config.quiet_period,
+                config.data.clone(),
+                config.min_free_disk,
+            ),
+            closing: CancellationToken::new(),
             store,
             accounts,
             media,
@@ -181,12 +187,19 @@ impl Engine {
         self.0.admin_key.clone()
     }
 
+    /// Ends requests that only wait for something to happen, with what there is. For who lets requests end before
+    /// [`Engine::shutdown`], which does this too.
+    pub fn end_waits(&self) {
+        self.0.app.closing.cancel();
+    }
+
     /// Stops: no new target is begun, sends that were armed get 35 s, everything accepted is on disk.
     /// A second call does nothing.
     pub async fn shutdown(&self) {
         if self.0.down.swap(true, Ordering::SeqCst) {
             return;
         }
+        self.end_waits();
         let (stop, tasks) = &self.0.upkeep;
         stop.cancel();
         if !self.0.dispatcher.stop().await {
@@ -197,7 +210,7 @@ impl Engine {
         tasks.wait().await;
         self.0.deliverer.stop().await;
         self.0.app.accounts.settle().await;
-        beat(&self.0.app, self.0.epoch.as_deref()).await;
+        beat(&self.0.app, &self.0.epoch).await;
         if let Err(error) = self.0.app.store.close().await {
             tracing::error!(%error, "the database did not close cleanly");
         }
@@ -297,11 +310,16 @@ async fn first_admin_key(
     Ok(Some(created))
 }
 
-/// Compares the database with its folder, and doubts what was due in one that was restored or copied.
-async fn check_epoch(config: &Config, store: &dyn Store) -> Result<Epoch, ErrorInfo> {
+/// Compares the database with its folder, and doubts what was due in one that was restored or copied. Gives when that was
+/// found the last time.
+async fn check_epoch(
+    epoch: &Epoch,
+    config: &Config,
+    store: &dyn Store,
+) -> Result<Option<Millis>, StoreError> {
     let now = config.clock.now();
-    let epoch = Epoch::open(store, &config.data, now).await?;
-    if epoch.is_new {
+    let found = epoch.look(store, now).await?;
+    if found.is_new {
         tracing::warn!(
             "the database was restored or copied: whatever was due is looked for before it is sent"
         );
@@ -314,23 +332,21 @@ async fn check_epoch(config: &Config, store: &dyn Store) -> Result<Epoch, ErrorI
             doubt_everything(store, &owner, now, quiet).await?;
         }
     }
-    epoch.beat(store, &config.data, now).await?;
-    Ok(epoch)
+    epoch.beat(store, found, now).await?;
+    Ok(found.restored_at)
 }
 
-async fn beat(app: &App, epoch: Option<&Epoch>) {
-    if let Some(epoch) = epoch
-        && let Err(error) = epoch
-            .beat(app.store.as_ref(), &app.config.data, app.clock.now())
-            .await
-    {
-        tracing::warn!(%error, "the heartbeat could not be stored");
+/// The same again and again: a database may be restored while engines run, and others may find it first.
+async fn beat(app: &App, epoch: &Epoch) {
+    match check_epoch(epoch, &app.config, app.store.as_ref()).await {
+        Ok(restored_at) => app.restored_at.found(restored_at),
+        Err(error) => tracing::warn!(%error, "the heartbeat could not be stored"),
     }
 }
 
 fn start_upkeep(
     app: App,
-    epoch: Option<Arc<Epoch>>,
+    epoch: Arc<Epoch>,
     shared: Option<Arc<PgStore>>,
 ) -> (CancellationToken, TaskTracker) {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -362,16 +378,14 @@ fn start_upkeep(
             }
         }
     });
-    if epoch.is_some() {
-        tasks.spawn(async move {
-            loop {
-                tokio::select! {
-                    () = tokio::time::sleep(epoch::BEAT_EVERY) => beat(&beating, epoch.as_deref()).await,
-                    () = quiet.cancelled() => return,
-                }
+    tasks.spawn(async move {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(epoch::BEAT_EVERY) => beat(&beating, &epoch).await,
+                () = quiet.cancelled() => return,
             }
-        });
-    }
+        }
+    });
     tasks.close();
     (stop, tasks)
 }

@@ -18,6 +18,7 @@ mod metrics;
 mod offline;
 mod publish;
 mod rezone;
+mod safety;
 mod shared_time;
 mod slots;
 mod state;

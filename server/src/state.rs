@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use multi_upload_platforms::{Platform, Rate};
 use multi_upload_wire::{ErrorCode, ErrorInfo, FieldError};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
 use crate::clock::Clock;
@@ -15,6 +17,7 @@ use crate::gate::Gate;
 use crate::media::Library;
 use crate::metrics::Metrics;
 use crate::publish::Wake;
+use crate::safety::Safety;
 use crate::store::{Millis, Store, StoreError, WriteLimit};
 use crate::vault::Vault;
 use crate::webhooks::Mail;
@@ -41,7 +44,11 @@ pub(crate) struct AppInner {
     /// Highest change number that is stored.
     pub(crate) changes: watch::Receiver<u64>,
     /// When the database was found to be restored or copied, the last time.
-    pub(crate) restored_at: Option<Millis>,
+    pub(crate) restored_at: RestoredAt,
+    /// Whether it is safe to send.
+    pub(crate) safety: Safety,
+    /// Ends what only waits, such as long polls, when the service stops.
+    pub(crate) closing: CancellationToken,
     pub(crate) config: Config,
 }
 
@@ -50,6 +57,30 @@ impl Deref for App {
 
     fn deref(&self) -> &AppInner {
         &self.0
+    }
+}
+
+/// A time that is found at the start, or by another engine later.
+#[derive(Debug)]
+pub(crate) struct RestoredAt(AtomicI64);
+
+impl RestoredAt {
+    /// No time is so long ago.
+    const NEVER: Millis = Millis::MIN;
+
+    pub(crate) fn new(at: Option<Millis>) -> Self {
+        Self(AtomicI64::new(at.unwrap_or(Self::NEVER)))
+    }
+
+    /// The last one.
+    pub(crate) fn get(&self) -> Option<Millis> {
+        Some(self.0.load(Ordering::SeqCst)).filter(|at| *at != Self::NEVER)
+    }
+
+    /// Keeps a later one.
+    pub(crate) fn found(&self, at: Option<Millis>) {
+        self.0
+            .fetch_max(at.unwrap_or(Self::NEVER), Ordering::SeqCst);
     }
 }
 

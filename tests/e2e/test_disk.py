@@ -125,6 +125,8 @@ def test_a_full_disk(tmp_path: Path, network: Sandbox) -> None:
         # What is stored can be read, and the time of the others comes meanwhile.
         until(lambda: moment(in_seconds(-1)) > moment(due), "they are due")
         assert service.api.get("/v1/uploads", limit=1000)["items"]
+        # None is sent: what the network answers could not be stored.
+        assert network.titles() == {"First": 1}
 
         ballast.unlink()
         until(lambda: clients.ask(f"Again {next(more)}"), "there is room again", 40)

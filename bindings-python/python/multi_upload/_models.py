@@ -615,6 +615,8 @@ class Health(Record):
     """That the service runs, and which version."""
 
     status: str
-    """``ok``."""
+    """``ok``, or ``degraded`` while nothing is sent."""
     version: str
     """Version of the service."""
+    problem: MultiUploadError | None
+    """What keeps it from sending: a clock that jumped, a full disk, a database that fails."""

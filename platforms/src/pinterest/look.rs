@@ -39,6 +39,7 @@ pub(super) async fn look(api: &Api, token: &str, content: &Content) -> Result<Lo
         let mut pairs = vec![("page_size", size.as_str())];
         pairs.extend(cursor.as_deref().map(|cursor| ("bookmark", cursor)));
         let page = api.get(token, &path, &pairs).await?;
+        look.requests += 1;
         let posts = fields::items(&page)
             .iter()
             .filter_map(|pin| post(pin, content));
@@ -53,6 +54,7 @@ pub(super) async fn look(api: &Api, token: &str, content: &Content) -> Result<Lo
     if look.complete && look.posts.is_empty() {
         // Trouble at Pinterest may show an empty page too; the board's own count tells them apart.
         let board = api.get(token, &["boards", board], &[]).await?;
+        look.requests += 1;
         look.total = board.get("pin_count").and_then(Value::as_u64);
     }
     Ok(look)

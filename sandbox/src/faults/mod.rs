@@ -53,6 +53,7 @@
 //! | `repeat` | the work is done so many times, as if the request had been delivered again; the first answer counts |
 //! | `apply_after_ms` | with `late` only |
 //! | `revoke_token` | `true`: the caller's tokens die at this moment |
+//! | `expire_token` | `true`: the caller's access tokens are refused from this moment, the refresh token is not |
 //! | `rate_used` | so many calls of the operation's limit are used up by somebody else |
 //!
 //! # `switches`
@@ -179,6 +180,9 @@ pub struct Action {
     /// Kills the caller's tokens.
     #[serde(skip_serializing_if = "is_false")]
     pub revoke_token: bool,
+    /// Ends the caller's access tokens.
+    #[serde(skip_serializing_if = "is_false")]
+    pub expire_token: bool,
     /// Uses up calls of the operation's limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_used: Option<u32>,
@@ -255,6 +259,7 @@ impl Action {
             (self.id.is_some(), "id"),
             (self.repeat.is_some(), "repeat"),
             (self.revoke_token, "revoke token"),
+            (self.expire_token, "expire token"),
             (self.rate_used.is_some(), "rate used"),
         ];
         parts.extend(

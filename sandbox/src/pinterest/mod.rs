@@ -32,7 +32,7 @@ pub use tokens::Tokens;
 pub(crate) use oauth::{approve, consent};
 pub(crate) use operations::{Found, Run, find};
 pub(crate) use s3::receive;
-pub(crate) use tokens::{issue, revoke_all_of};
+pub(crate) use tokens::{expire_all_of, issue, revoke_all_of};
 
 /// One call, ready to be worked on.
 #[derive(Clone, Debug)]

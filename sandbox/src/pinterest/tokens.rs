@@ -340,11 +340,16 @@ pub(crate) fn revoke(body: &[u8]) -> Result<Answer, ApiError> {
     }
 }
 
-/// Kills every token that a user gave to an app: the user took the permission back.
-pub(crate) fn revoke_all_of(state: &mut State, client_id: &str, user: &str) {
+/// Ends every access token that a user gave to an app.
+pub(crate) fn expire_all_of(state: &mut State, client_id: &str, user: &str) {
     state
         .access
         .retain(|_, access| access.client_id != client_id || access.user != user);
+}
+
+/// Kills every token that a user gave to an app: the user took the permission back.
+pub(crate) fn revoke_all_of(state: &mut State, client_id: &str, user: &str) {
+    expire_all_of(state, client_id, user);
     state
         .refresh
         .retain(|_, refresh| refresh.client_id != client_id || refresh.user != user);

@@ -87,6 +87,7 @@ pub(crate) async fn disconnect(
 /// Begins to connect an account: open `authorize_url` in a browser.
 #[utoipa::path(
     post, path = "/v1/accounts/connect", tag = "accounts", operation_id = "connect_account",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Carries the request out once: a repetition is refused with 409, since the answer holds a secret.")),
     request_body = ConnectRequest,
     responses(
         (status = 201, description = "The consent page and when it expires.", body = ConnectSession),
@@ -166,7 +167,10 @@ pub(crate) async fn boards(
 /// Makes a board.
 #[utoipa::path(
     post, path = "/v1/accounts/{id}/boards", tag = "boards", operation_id = "create_board",
-    params(("id" = String, Path, description = "As in `GET /v1/accounts/{id}`.")),
+    params(
+        ("id" = String, Path, description = "As in `GET /v1/accounts/{id}`."),
+        ("Idempotency-Key" = Option<String>, Header, description = "Carries the request out once: a repetition gets the same answer, with `Idempotency-Replayed: true`, or 409 while it is under way. Kept 7 days.")
+    ),
     request_body = CreateBoard,
     responses(
         (status = 201, description = "The board.", body = Board),
@@ -243,7 +247,8 @@ pub(crate) async fn sections(
     post, path = "/v1/accounts/{id}/boards/{board_id}/sections", tag = "boards", operation_id = "create_section",
     params(
         ("id" = String, Path, description = "As in `GET /v1/accounts/{id}`."),
-        ("board_id" = String, Path, description = "Id of the board.")
+        ("board_id" = String, Path, description = "Id of the board."),
+        ("Idempotency-Key" = Option<String>, Header, description = "Carries the request out once: a repetition gets the same answer, with `Idempotency-Replayed: true`, or 409 while it is under way. Kept 7 days.")
     ),
     request_body = CreateSection,
     responses(

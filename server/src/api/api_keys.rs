@@ -50,6 +50,7 @@ pub(crate) async fn list(
 /// Makes a key. Its secret is in this answer and nowhere else.
 #[utoipa::path(
     post, path = "/v1/api-keys", tag = "api keys", operation_id = "create_api_key",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Carries the request out once: a repetition is refused with 409, since the answer holds a secret.")),
     request_body = CreateApiKey,
     responses(
         (status = 201, description = "The key with its secret.", body = CreatedApiKey),

@@ -13,6 +13,7 @@ mod health;
 mod limits;
 mod local;
 mod metrics;
+mod once;
 mod openapi;
 mod problem;
 mod query;
@@ -34,6 +35,7 @@ pub use openapi::openapi;
 
 use crate::accounts::Accounts;
 use crate::state::App;
+use once::Keep;
 
 /// The whole API.
 pub(crate) fn router(app: App) -> Router {
@@ -51,23 +53,32 @@ pub(crate) fn router(app: App) -> Router {
         .add("/v1/uploads/validate", UploadsWrite, post(create::validate))
         .add("/v1/uploads/{id}", UploadsRead, get(read::get))
         .add("/v1/uploads/{id}", UploadsWrite, patch(edit::update))
-        .add(
+        .add_once(
             "/v1/uploads/{id}/cancel",
             UploadsWrite,
+            Keep::Answer,
             post(actions::cancel),
         )
-        .add("/v1/uploads/{id}/retry", UploadsWrite, post(actions::retry))
-        .add(
+        .add_once(
+            "/v1/uploads/{id}/retry",
+            UploadsWrite,
+            Keep::Answer,
+            post(actions::retry),
+        )
+        .add_once(
             "/v1/uploads/{id}/resolve",
             UploadsWrite,
+            Keep::Answer,
             post(actions::resolve),
         )
         .add("/v1/uploads/{id}/events", UploadsRead, get(read::events))
         .add("/v1/changes", UploadsRead, get(changes::changes))
         .add("/v1/accounts", AccountsRead, get(accounts::list))
-        .add(
+        .add_once(
             "/v1/accounts/connect",
             AccountsWrite,
+            // The state in the address of the consent page.
+            Keep::Fact,
             post(accounts::connect),
         )
         .add(
@@ -87,9 +98,10 @@ pub(crate) fn router(app: App) -> Router {
             AccountsRead,
             get(accounts::boards),
         )
-        .add(
+        .add_once(
             "/v1/accounts/{id}/boards",
             AccountsWrite,
+            Keep::Answer,
             post(accounts::create_board),
         )
         .add(
@@ -97,9 +109,10 @@ pub(crate) fn router(app: App) -> Router {
             AccountsRead,
             get(accounts::sections),
         )
-        .add(
+        .add_once(
             "/v1/accounts/{id}/boards/{board_id}/sections",
             AccountsWrite,
+            Keep::Answer,
             post(accounts::create_section),
         )
         .add("/v1/media", MediaWrite, post(tus::create))
@@ -113,7 +126,7 @@ pub(crate) fn router(app: App) -> Router {
         .add("/v1/slots/{id}", AccountsWrite, patch(slots::update))
         .add("/v1/slots/{id}", AccountsWrite, delete(slots::delete))
         .add("/v1/api-keys", Admin, get(api_keys::list))
-        .add("/v1/api-keys", Admin, post(api_keys::create))
+        .add_once("/v1/api-keys", Admin, Keep::Fact, post(api_keys::create))
         .add("/v1/api-keys/{id}", Admin, delete(api_keys::revoke))
         .add("/v1/webhooks", WebhooksWrite, get(webhooks::list))
         .add("/v1/webhooks", WebhooksWrite, post(webhooks::create))
@@ -178,6 +191,12 @@ impl Routes {
         let guarded = route.route_layer(from_fn_with_state((self.app.clone(), scope), auth::guard));
         self.router = self.router.route(path, guarded);
         self
+    }
+
+    /// The same, where a request with an `Idempotency-Key` is carried out once.
+    fn add_once(self, path: &str, scope: Scope, keep: Keep, route: MethodRouter<App>) -> Self {
+        let layer = from_fn_with_state((self.app.clone(), keep), once::once);
+        self.add(path, scope, route.route_layer(layer))
     }
 
     /// A route for everyone.

@@ -69,7 +69,15 @@ impl Baselines {
         }
     }
 
-    /// Whether the account's share of the read limit allows a look now; counts it if so.
+    /// Counts what a look took beyond the one request that [`Self::may_look`] has counted.
+    pub(crate) fn spend(&self, target: &TargetRow, requests: u32, now: Millis) {
+        let more = requests.saturating_sub(1) as usize;
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let looks = spent.entry(target.account_id.clone()).or_default();
+        looks.extend(std::iter::repeat_n(now, more));
+    }
+
+    /// Whether the account's share of the read limit allows a look now; counts one request if so.
     pub(crate) fn may_look(&self, target: &TargetRow, rate: Rate, now: Millis) -> bool {
         let span = Millis::try_from(rate.per.as_millis()).unwrap_or(Millis::MAX);
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,8 +107,27 @@ pub(crate) fn looks_spent() -> PlatformError {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::machine::tests::target;
     use super::super::machine::{Happened, Seen, hold};
     use super::*;
+    use crate::store::Phase;
+
+    #[test]
+    fn a_look_counts_for_as_many_requests_as_it_took() {
+        let (baselines, target) = (Baselines::default(), target(Phase::Armed));
+        let rate = Rate {
+            count: 5,
+            per: Duration::from_secs(60),
+        };
+        assert!(baselines.may_look(&target, rate, 0));
+        baselines.spend(&target, 4, 0);
+        assert!(baselines.may_look(&target, rate, 1), "the fifth request");
+        baselines.spend(&target, 1, 1);
+        assert!(!baselines.may_look(&target, rate, 2));
+        assert!(baselines.may_look(&target, rate, 60_000), "they are over");
+    }
 
     #[test]
     fn spent_looks_do_not_hold_the_account() {

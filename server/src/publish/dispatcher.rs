@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::baselines::Baselines;
-use super::holds::Holds;
 use super::in_flight::{InFlight, LEASE_MS};
 use super::machine::{Happened, Rules, step};
 use super::runner::Worker;
@@ -27,6 +26,9 @@ const LONGEST_SLEEP_MS: Millis = 60_000;
 
 /// When due targets wait for a lane that another worker holds, its end wakes us; this is the net below.
 const BUSY_LANE_SLEEP_MS: Millis = 1_000;
+
+/// How often a clock that cannot be believed is asked again.
+const HELD_SLEEP_MS: Millis = 1_000;
 
 /// Time that armed sends get at shutdown.
 pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(35);
@@ -83,7 +85,6 @@ pub(super) struct Round {
     permits: Arc<Semaphore>,
     in_flight: InFlight,
     pub(super) baselines: Arc<Baselines>,
-    pub(super) holds: Arc<Holds>,
     limits: Arc<BTreeMap<String, WriteLimit>>,
     pub(super) stop: CancellationToken,
     tasks: TaskTracker,
@@ -95,7 +96,6 @@ impl Round {
             permits: Arc::new(Semaphore::new(app.config.workers.max(1))),
             in_flight: InFlight::default(),
             baselines: Arc::default(),
-            holds: Arc::default(),
             limits: Arc::new(app.platforms.write_limits()),
             app,
             stop: CancellationToken::new(),
@@ -109,6 +109,7 @@ impl Round {
                 Ok(sleep) => sleep,
                 Err(error) => {
                     tracing::error!(%error, "due uploads cannot be read; trying again");
+                    self.app.safety.store_failed(&error);
                     Some(BUSY_LANE_SLEEP_MS)
                 }
             };
@@ -124,8 +125,18 @@ impl Round {
 
     /// One look. The answer is how long to sleep; `None` means look again at once.
     async fn once(&self) -> StoreResult<Option<Millis>> {
+        if self.app.safety.clock_trouble().is_some() {
+            // Nothing is due, late, over or lost by a clock that cannot be believed.
+            return Ok(Some(HELD_SLEEP_MS));
+        }
         let now = self.app.clock.now();
+        if self.app.safety.store_is_in_question() {
+            let probe = vec![("probe", now.to_string())];
+            self.app.store.put_notes(probe).await?;
+            self.app.safety.store_works();
+        }
         self.end_dead_leases(now).await?;
+        self.end_late(now).await?;
         let room = self.permits.available_permits().min(CLAIM_BATCH);
         if room == 0 {
             return Ok(Some(LONGEST_SLEEP_MS));
@@ -138,7 +149,11 @@ impl Round {
         if count == room {
             return Ok(None);
         }
-        let Some(next) = self.app.store.next_timer().await? else {
+        let timers = [
+            self.app.store.next_timer().await?,
+            self.app.store.next_late(self.app.restored_at.get()).await?,
+        ];
+        let Some(next) = timers.into_iter().flatten().min() else {
             return Ok(Some(LONGEST_SLEEP_MS));
         };
         let sleep = next - self.app.clock.now();
@@ -157,11 +172,13 @@ impl Round {
         let lease = now + LEASE_MS;
         let left = |taken: usize| u32::try_from(room - taken).unwrap_or(0);
         let mut claimed = store.claim_looks(now, lease, left(0)).await?;
-        claimed.extend(
-            store
-                .claim(now, lease, left(claimed.len()), Arc::clone(&self.limits))
-                .await?,
-        );
+        if self.app.safety.trouble().is_none() {
+            claimed.extend(
+                store
+                    .claim(now, lease, left(claimed.len()), Arc::clone(&self.limits))
+                    .await?,
+            );
+        }
         claimed.extend(
             store
                 .claim_sentinels(now, now + SENTINEL_MS, left(claimed.len()))
@@ -176,17 +193,15 @@ impl Round {
             return;
         };
         let guard = self.in_flight.enter(&target);
-        let (app, stop, baselines, holds) = (
+        let (app, stop, baselines) = (
             self.app.clone(),
             self.stop.clone(),
             Arc::clone(&self.baselines),
-            Arc::clone(&self.holds),
         );
         self.tasks.spawn(async move {
             Worker {
                 app: &app,
                 baselines: &baselines,
-                holds: &holds,
                 stop: &stop,
             }
             .work(target)
@@ -195,6 +210,29 @@ impl Round {
             drop(permit);
             app.wake.wake();
         });
+    }
+
+    /// What waits although its time has passed is missed now, whatever it waits for. What was due before a restore is proven
+    /// absent first.
+    pub(super) async fn end_late(&self, now: Millis) -> StoreResult<()> {
+        let app = &self.app;
+        let late = app.store.late(now, app.restored_at.get(), 1_000).await?;
+        let mut changes = Vec::with_capacity(late.len());
+        for target in &late {
+            let ids = vec![target.account_id.clone()];
+            let rest = match target.error {
+                None => app.store.rests(&target.owner, ids, now).await?.pop(),
+                // It says itself what it waits for.
+                Some(_) => None,
+            };
+            let happened = Happened::Late(rest);
+            let rules = Rules::of(app);
+            changes.extend(step(target, happened, now, app.config.chance.next(), rules));
+        }
+        if !changes.is_empty() {
+            app.store.change_targets(changes).await?;
+        }
+        Ok(())
     }
 
     /// A lease that ended belongs to a worker that died, here or in an earlier process.

@@ -151,6 +151,7 @@ mod tests {
             posts,
             complete: true,
             total: None,
+            requests: 1,
         }
     }
 

@@ -12,7 +12,6 @@ mod baselines;
 #[cfg(test)]
 mod crashes;
 mod dispatcher;
-mod holds;
 mod in_flight;
 mod looks;
 mod machine;
@@ -21,5 +20,6 @@ mod restored;
 mod runner;
 
 pub(crate) use dispatcher::{Dispatcher, Wake};
+pub(crate) use machine::{is_from_before_a_restore, reason};
 pub(crate) use reconnected::account_connected;
 pub(crate) use restored::doubt_everything;

@@ -13,9 +13,8 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::baselines::{Baselines, looks_spent};
-use super::holds::Holds;
 use super::looks::{Ids, evaluate, since, surplus};
-use super::machine::{Happened, Rules, SEND_WINDOW_MS, Seen, hold, step};
+use super::machine::{Happened, Rules, SEND_WINDOW_MS, Seen, hold, step, waits_for_its_like};
 use crate::state::App;
 use crate::store::{Millis, Phase, TargetRow};
 
@@ -23,7 +22,6 @@ use crate::store::{Millis, Phase, TargetRow};
 pub(crate) struct Worker<'a> {
     pub(crate) app: &'a App,
     pub(crate) baselines: &'a Baselines,
-    pub(crate) holds: &'a Holds,
     /// Ends it before the commit request, never after its intent was stored.
     pub(crate) stop: &'a CancellationToken,
 }
@@ -204,11 +202,15 @@ impl Worker<'_> {
         }
         match platform.look(token, &target.content).await {
             Ok(look) if look.complete => {
+                self.baselines.spend(target, look.requests, now);
                 let ids = Ids::of(&look);
                 self.baselines.put(target, ids.clone(), now);
                 Some(ids)
             }
-            Ok(_) => None,
+            Ok(look) => {
+                self.baselines.spend(target, look.requests, now);
+                None
+            }
             Err(error) => {
                 tracing::debug!(%error, target_id = %target.id, "no baseline");
                 None
@@ -226,6 +228,11 @@ impl Worker<'_> {
         // Measured from before the intent is stored: stricter than the rule, and safe when the process
         // is frozen anywhere between here and the first byte.
         let begun = self.app.clock.stopwatch();
+        if let Some(trouble) = self.app.safety.trouble() {
+            self.advance(target, Happened::Held(Box::new(trouble)))
+                .await;
+            return;
+        }
         let happened = Happened::Ready {
             prepared: prepared.state.clone(),
             baseline: baseline.map(|ids| ids.to_bytes()),
@@ -261,7 +268,12 @@ impl Worker<'_> {
     }
 
     async fn look_for(&self, target: TargetRow) {
-        let seen = self.see(&target).await.unwrap_or_else(Seen::Failed);
+        let seen = match self.see(&target).await {
+            Ok(Some(seen)) => seen,
+            // The look for a second post comes again when this claim is over.
+            Ok(None) => return,
+            Err(error) => Seen::Failed(error),
+        };
         if let Seen::New(posts) = &seen {
             for post in posts {
                 self.baselines.add(&target, &post.id);
@@ -270,8 +282,23 @@ impl Worker<'_> {
         self.advance(target, Happened::Looked(seen)).await;
     }
 
-    async fn see(&self, target: &TargetRow) -> Result<Seen, PlatformError> {
-        let unavailable = |info| PlatformError::new(FailureClass::Unavailable, info);
+    /// Whether what a look for a second post sees may be the post of another target.
+    async fn is_ambiguous(&self, target: &TargetRow) -> Result<bool, PlatformError> {
+        if target.phase != Phase::Published || !waits_for_its_like(target, self.app.clock.now()) {
+            return Ok(false);
+        }
+        let store = &self.app.store;
+        store
+            .is_in_doubt(&target.owner, &target.account_id, &target.fingerprint)
+            .await
+            .map_err(|error| unavailable(error.into()))
+    }
+
+    /// `None` when nothing can be said now.
+    async fn see(&self, target: &TargetRow) -> Result<Option<Seen>, PlatformError> {
+        if self.is_ambiguous(target).await? {
+            return Ok(None);
+        }
         let platform = self
             .app
             .platforms
@@ -298,6 +325,11 @@ impl Worker<'_> {
             }
             look => look?,
         };
+        self.baselines.spend(target, look.requests, begun_at);
+        // Asked again, and before the ids: one that was begun and ended meanwhile is found among those.
+        if self.is_ambiguous(target).await? {
+            return Ok(None);
+        }
         let store = &self.app.store;
         let ids = look.posts.iter().map(|post| post.id.clone()).collect();
         let ours = store
@@ -316,33 +348,23 @@ impl Worker<'_> {
         }
         let ours: HashSet<String> = ours.into_iter().collect();
         let seen = evaluate(&look, &before, &ours, since(target), begun_at);
-        Ok(if target.phase == Phase::Published {
+        Ok(Some(if target.phase == Phase::Published {
             surplus(seen)
         } else {
             seen
-        })
+        }))
     }
 
-    /// Holds the target's account. What is stored replaces what was, so it is stored again where another
-    /// worker has found a longer rest meanwhile.
-    async fn rest(&self, target: &TargetRow, wait: Millis) {
-        let app = self.app;
-        let reason = app.clock.now() + wait;
-        let mut stored = None;
-        loop {
-            let until = self.holds.extend(target, reason, app.clock.now());
-            if stored == Some(until) {
-                return;
-            }
-            if let Err(error) = app
-                .store
-                .hold_account(&target.owner, &target.account_id, until)
-                .await
-            {
-                tracing::error!(%error, account = %target.account_id, "the account could not be held");
-                return;
-            }
-            stored = Some(until);
+    /// Holds the target's account.
+    async fn rest(&self, target: &TargetRow, wait: Millis, why: ErrorCode) {
+        let until = self.app.clock.now() + wait;
+        let held = self
+            .app
+            .store
+            .hold_account(&target.owner, &target.account_id, until, why)
+            .await;
+        if let Err(error) = held {
+            tracing::error!(%error, account = %target.account_id, "the account could not be held");
         }
     }
 
@@ -352,8 +374,8 @@ impl Worker<'_> {
         let app = self.app;
         let must_be_stored = matches!(happened, Happened::Answered(_));
         let is_proof = matches!(happened, Happened::Answered(CommitAnswer::Applied { .. }));
-        if let Some(wait) = hold(&happened) {
-            self.rest(&target, wait).await;
+        if let Some((wait, why)) = hold(&happened) {
+            self.rest(&target, wait, why).await;
         }
         let rules = Rules::of(app);
         let mut target = target;
@@ -368,7 +390,11 @@ impl Worker<'_> {
             ) else {
                 return Some(target);
             };
-            match app.store.change_target(change.clone()).await {
+            let stored = app.store.change_target(change.clone()).await;
+            if let Err(error) = &stored {
+                app.safety.store_failed(error);
+            }
+            match stored {
                 Ok(Some(row)) => {
                     app.metrics.publishing().moved(&change);
                     tracing::info!(target_id = %row.id, account = %row.account_id, phase = ?row.phase, "{}", change.event.detail);
@@ -406,4 +432,8 @@ impl Worker<'_> {
             }
         }
     }
+}
+
+fn unavailable(info: ErrorInfo) -> PlatformError {
+    PlatformError::new(FailureClass::Unavailable, info)
 }

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::civil::Date;
+use multi_upload_wire::ErrorCode;
 
 pub(crate) use open::{FILE, Opened, open, open_beside};
 
@@ -28,9 +29,9 @@ pub use webhooks::{DeliveryRow, DeliveryState, LaneResult, NewMessage, WebhookRo
 
 pub use model::{
     AccountRow, AccountUse, ApiKeyRow, Attempt, AttemptChange, Begun, Census, ConnectRow,
-    CreateOutcome, DataKeyRow, Doubt, EventRow, GoneMedia, Held, Idempotency, MediaRow, Millis,
-    NewEvent, NewUpload, Owner, Phase, TargetChange, TargetRow, UploadEdit, UploadFilter,
-    UploadRow, WriteLimit,
+    CreateOutcome, DataKeyRow, Doubt, EventRow, GoneMedia, Held, Idempotency, KeyUse, MediaRow,
+    Millis, NewEvent, NewUpload, Owner, Phase, Rest, TargetChange, TargetRow, UploadEdit,
+    UploadFilter, UploadRow, WriteLimit,
 };
 pub use when::{
     EditOutcome, KeptTime, NextSlot, Occurrence, Retime, SlotOutcome, SlotRow, WallTime, When,
@@ -74,6 +75,24 @@ pub trait Store: WebhookStore {
         key: &str,
         now: Millis,
     ) -> StoreResult<Option<(Vec<u8>, String)>>;
+
+    /// Takes an idempotency key for a request that is about to be carried out. `None` when it is free; else what it was used for
+    /// within its life.
+    async fn begin_request(
+        &self,
+        owner: &Owner,
+        key: &str,
+        body_hash: Vec<u8>,
+        now: Millis,
+    ) -> StoreResult<Option<KeyUse>>;
+
+    /// Keeps the answer of a request that was begun; without one its key is free again.
+    async fn end_request(
+        &self,
+        owner: &Owner,
+        key: &str,
+        answer: Option<String>,
+    ) -> StoreResult<()>;
 
     /// One upload with its targets.
     async fn upload(&self, owner: &Owner, id: &str) -> StoreResult<Option<UploadRow>>;
@@ -148,9 +167,44 @@ pub trait Store: WebhookStore {
         limit: u32,
     ) -> StoreResult<Vec<TargetRow>>;
 
-    /// Takes nothing from an account (of any team, in this mode) before `until`; replaces an earlier hold.
-    async fn hold_account(&self, owner: &Owner, account_id: &str, until: Millis)
-    -> StoreResult<()>;
+    /// Takes nothing from an account (of any team, in this mode) before `until`, because of `why`. A hold is never cut short:
+    /// the one that ends last stands, with its reason.
+    async fn hold_account(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        until: Millis,
+        why: ErrorCode,
+    ) -> StoreResult<()>;
+
+    /// Which of these accounts rest at `now`: held, or with their write limit used up.
+    async fn rests(
+        &self,
+        owner: &Owner,
+        account_ids: Vec<String>,
+        now: Millis,
+    ) -> StoreResult<Vec<Rest>>;
+
+    /// Targets that wait (`scheduled` or `waiting`) although `send_until` has passed, the longest passed first. Those that were due
+    /// at `due_after` or before are left alone.
+    async fn late(
+        &self,
+        now: Millis,
+        due_after: Option<Millis>,
+        limit: u32,
+    ) -> StoreResult<Vec<TargetRow>>;
+
+    /// The earliest time at which [`Store::late`] would find something.
+    async fn next_late(&self, due_after: Option<Millis>) -> StoreResult<Option<Millis>>;
+
+    /// Whether one of those that a look could not tell apart is claimed, armed, reconciling or in review: what a look sees may
+    /// be its post.
+    async fn is_in_doubt(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        fingerprint: &str,
+    ) -> StoreResult<bool>;
 
     /// What an account (of any team, in this mode) has used of its write limit, by the same count as [`Store::claim`].
     async fn account_use(
@@ -308,6 +362,14 @@ pub trait Store: WebhookStore {
 
     /// Notes all of these, each replacing what was there under its name.
     async fn put_notes(&self, notes: Vec<(&'static str, String)>) -> StoreResult<()>;
+
+    /// Says that the database is in use at `now`: raises the note `beat`, which never falls, and gives what it is now. What tells
+    /// this database from a copy is noted with it, unless it is a copy and that shall not be `adopted`.
+    async fn beat(&self, now: Millis, adopt: bool) -> StoreResult<Millis>;
+
+    /// Whether this is not the database of the last [`Store::beat`], but one that was restored from it, or brought back to an
+    /// earlier time by its server. Always false where a database cannot tell.
+    async fn is_copy(&self) -> StoreResult<bool>;
 
     // ---- media
 

@@ -161,7 +161,8 @@ pub struct TargetRow {
     pub published_at: Option<Millis>,
     /// Why it failed, waits or needs review.
     pub error: Option<ErrorInfo>,
-    /// When to look for a second post, after a publication that took more than one unclear attempt.
+    /// When to look for a second post. Before the publication: set once an attempt whose outcome was unclear is to be followed
+    /// by another.
     pub sentinel_at: Option<Millis>,
 }
 
@@ -210,6 +211,17 @@ pub struct Doubt {
     pub cause: Box<ErrorInfo>,
 }
 
+/// An account from which nothing is taken for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rest {
+    /// `pinterest:549…`
+    pub account_id: String,
+    /// The end.
+    pub until: Millis,
+    /// Code of what the network said; `None` when our own count of its write limit says so.
+    pub why: Option<String>,
+}
+
 /// How many publishing requests a network takes from one account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriteLimit {
@@ -254,6 +266,17 @@ pub struct Idempotency {
     pub answer: String,
 }
 
+/// What an idempotency key was used for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyUse {
+    /// SHA-256 of the request.
+    pub body_hash: Vec<u8>,
+    /// The answer, once there is one.
+    pub answer: Option<String>,
+    /// When it was used.
+    pub at: Millis,
+}
+
 /// What became of a new upload.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CreateOutcome {
@@ -270,8 +293,10 @@ pub enum CreateOutcome {
 /// Which uploads to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UploadFilter {
-    /// In one of these states; empty means any.
+    /// In one of these states; empty means any. An upload is `queued`, no longer `scheduled`, when it is due at `now`.
     pub status: Vec<UploadStatus>,
+    /// The time that tells `queued` from `scheduled`.
+    pub now: Millis,
     /// With a target on this account.
     pub account: Option<String>,
     /// With a target on this platform.
@@ -284,6 +309,32 @@ pub struct UploadFilter {
     pub to: Option<Millis>,
     /// With this text in caption, title, description or link; case-insensitive.
     pub q: Option<String>,
+}
+
+impl UploadFilter {
+    /// The states as they are stored: what is due and waits for its turn is stored as `scheduled`.
+    pub(crate) fn stored_statuses(&self) -> Vec<&'static str> {
+        let mut stored: Vec<_> = self
+            .status
+            .iter()
+            .map(|status| match status {
+                UploadStatus::Queued => UploadStatus::Scheduled.as_str(),
+                other => other.as_str(),
+            })
+            .collect();
+        stored.dedup();
+        stored
+    }
+
+    /// Of what is stored as `scheduled`: true for only what is due, false for only what is not, `None` for all of it.
+    pub(crate) fn only_due(&self) -> Option<bool> {
+        let has = |status| self.status.contains(&status);
+        match (has(UploadStatus::Queued), has(UploadStatus::Scheduled)) {
+            (true, false) => Some(true),
+            (false, true) => Some(false),
+            _ => None,
+        }
+    }
 }
 
 /// A change of an upload that has not been published.

@@ -232,6 +232,14 @@ async fn a_person_answers_what_the_machine_cannot_know() {
     let reply = service
         .post(
             &format!("/v1/uploads/{second}/resolve"),
+            &json!({"resolution": "published", "remote_id": "123456"}),
+        )
+        .await;
+    assert_problem(&reply, 409, "STATE_CONFLICT");
+    assert!(reply.text.contains("another upload"), "{}", reply.text);
+    let reply = service
+        .post(
+            &format!("/v1/uploads/{second}/resolve"),
             &json!({"resolution": "resend"}),
         )
         .await;

@@ -50,6 +50,11 @@ impl Service {
 
     /// With a clock of the test's choice.
     pub(crate) async fn start_with(clock: Clock) -> Self {
+        Self::start_as(clock, |_| {}).await
+    }
+
+    /// With other settings.
+    pub(crate) async fn start_as(clock: Clock, adjust: impl FnOnce(&mut Config)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sandbox_base = format!("http://{}", listener.local_addr().unwrap());
         let sandbox = Sandbox::new(Options {
@@ -72,6 +77,7 @@ impl Service {
         config.allow_private_urls = true;
         config.first_admin_key = true;
         config.clock = clock.clone();
+        adjust(&mut config);
         let engine = Engine::start(config).await.unwrap();
         Self {
             router: engine.router(),

@@ -92,6 +92,42 @@ impl Game<'_> {
         Ok(())
     }
 
+    /// What waits beyond its late rule is found at the right time, and who is in doubt is known.
+    async fn late(&self) -> Outcome {
+        let waiting = || self.model.targets().filter(|target| waits(target.phase));
+        let late = self
+            .store
+            .late(self.now, None, 1_000)
+            .await
+            .map_err(failed)?;
+        let expected = self.first(1_000, |target| {
+            let is_late = waits(target.phase) && target.send_until < self.now;
+            is_late.then_some(target.send_until)
+        });
+        same!(times(&late, |row| row.send_until), expected, "late targets");
+        let next = self.store.next_late(None).await.map_err(failed)?;
+        let expected = waiting().map(|target| target.send_until + 1).min();
+        same!(next, expected, "the next late one");
+
+        // One after the other: these are many.
+        let all: Vec<_> = self.model.targets().collect();
+        let Some(index) = self.compared.checked_rem(all.len()) else {
+            return Ok(());
+        };
+        let row = all[index];
+        let doubt = self
+            .store
+            .is_in_doubt(&row.owner, &row.account_id, &row.fingerprint)
+            .await;
+        let expected = all.iter().any(|other| {
+            let is_open = is_under_way(other.phase) || other.phase == Phase::NeedsReview;
+            let alike = other.fingerprint == row.fingerprint && other.account_id == row.account_id;
+            is_open && alike && other.owner.mode == row.owner.mode
+        });
+        same!(doubt.map_err(failed)?, expected, "a doubt about {}", row.id);
+        Ok(())
+    }
+
     /// Whose lease has ended is found, and nothing is slept through (P8).
     async fn timer(&self) -> Outcome {
         let model = &self.model;
@@ -102,6 +138,8 @@ impl Game<'_> {
         });
         let found = times(&expired, |row| row.lease_until.unwrap_or(Millis::MAX));
         same!(found, ended, "leases that ended");
+
+        self.late().await?;
 
         let span = if self.limits.is_empty() { 0 } else { SPAN };
         let times = model.targets().filter_map(|target| {

@@ -164,7 +164,8 @@ impl Model {
 
     pub(crate) fn hold(&mut self, owner: &Owner, account: &str, until: Millis) {
         let place = (owner.mode.as_str(), account.to_owned());
-        self.holds.insert(place, until);
+        let end = self.holds.entry(place).or_insert(until);
+        *end = until.max(*end);
     }
 
     pub(crate) fn held_until(&self, target: &TargetRow) -> Option<Millis> {

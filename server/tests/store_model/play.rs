@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use multi_upload_server::store::{Millis, Owner, Store, StoreError, TargetRow, WriteLimit};
-use multi_upload_wire::Mode;
+use multi_upload_wire::{ErrorCode, Mode};
 
 use crate::model::{Model, is_under_way};
 use crate::moves;
@@ -179,7 +179,8 @@ impl Game<'_> {
             } => {
                 let owner = &owners()[usize::from(*owner)];
                 let (id, until) = (account(*number), self.now + wait);
-                let held = self.store.hold_account(owner, &id, until).await;
+                let why = ErrorCode::PlatformRateLimited;
+                let held = self.store.hold_account(owner, &id, until, why).await;
                 held.map_err(failed)?;
                 self.model.hold(owner, &id, until);
             }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use multi_upload_server::store::{AttemptChange, Census, Phase, Store, TargetChange, TargetRow};
+use multi_upload_server::store::{
+    AttemptChange, Census, Owner, Phase, Store, TargetChange, TargetRow,
+};
 
 use crate::rows::{
     Extra as _, account, attempt, change, claim, home, ids, moved, stored, strangers, upload,
@@ -235,6 +237,27 @@ pub(crate) async fn posts_of_our_own_are_known(store: Arc<dyn Store>) {
         "of this account and mode, whoever's team"
     );
     assert!(known(&[]).await.is_empty());
+}
+
+pub(crate) async fn one_of_a_kind_is_in_doubt_until_its_outcome_is_known(store: Arc<dyn Store>) {
+    let [test, neighbour, _] = strangers();
+    let is_in_doubt = async |owner: &Owner, like: &str| {
+        let found = store.is_in_doubt(owner, "pinterest:1", like).await;
+        found.unwrap()
+    };
+    stored(&*store, upload(1, 100, &LANE).like("same")).await;
+    assert!(!is_in_doubt(&home(), "same").await, "it only waits");
+    let mut row = claim(&*store, 100, 1_000, 1).await.remove(0);
+    for phase in [Phase::Armed, Phase::Reconciling, Phase::NeedsReview] {
+        assert!(is_in_doubt(&home(), "same").await, "before {phase:?}");
+        row = moved(&*store, &row, phase, 100).await;
+    }
+    assert!(is_in_doubt(&home(), "same").await, "in review");
+    assert!(is_in_doubt(&neighbour, "same").await, "shared");
+    assert!(!is_in_doubt(&test, "same").await);
+    assert!(!is_in_doubt(&home(), "other").await);
+    moved(&*store, &row, Phase::Failed, 200).await;
+    assert!(!is_in_doubt(&home(), "same").await);
 }
 
 pub(crate) async fn what_stands_is_counted(store: Arc<dyn Store>) {

@@ -46,7 +46,7 @@ macro_rules! rules {
 rules! {
     uploads: an_upload_is_read_as_it_was_stored, many_uploads_are_stored_in_one_call, a_call_that_fails_stores_nothing,
         a_repeated_key_gives_the_first_answer, a_key_lives_for_seven_days, nobody_sees_uploads_of_another_owner,
-        uploads_are_listed_newest_first_in_pages, a_filter_keeps_what_it_names,
+        uploads_are_listed_newest_first_in_pages, a_filter_keeps_what_it_names, what_is_due_is_queued,
         the_change_feed_gives_each_upload_once_in_order, an_edit_replaces_content_and_times,
         an_edit_is_refused_once_a_target_is_under_way, a_draft_is_scheduled_by_an_edit,
         targets_due_after_a_time_are_counted;
@@ -58,8 +58,9 @@ rules! {
         several_changes_stand_each_for_itself;
     doubts: a_doubt_blocks_its_like_and_no_other_pin_of_the_board, a_look_is_taken_when_it_is_due,
         a_second_post_is_looked_for_at_its_time, a_baseline_is_kept_until_the_target_has_ended,
-        a_target_is_read_by_who_holds_it, posts_of_our_own_are_known, what_stands_is_counted;
-    turns: nothing_is_taken_from_a_held_account, a_hold_does_not_bring_anything_forward, a_write_limit_holds_over_claims,
+        a_target_is_read_by_who_holds_it, one_of_a_kind_is_in_doubt_until_its_outcome_is_known, posts_of_our_own_are_known, what_stands_is_counted;
+    turns: nothing_is_taken_from_a_held_account, a_hold_does_not_bring_anything_forward,
+        a_rest_is_told_with_its_end_and_reason, what_waits_beyond_its_late_rule_is_found, a_write_limit_holds_over_claims,
         a_write_limit_is_of_an_account_on_its_platform, accounts_take_turns, a_clock_that_went_back_keeps_nobody_waiting;
     slots: next_slots_are_filled_in_order, targets_have_times_of_their_own, without_a_free_slot_nothing_is_stored,
         a_repeated_key_gives_the_slot_of_the_first, many_callers_share_no_slot, what_is_given_up_is_free_again,
@@ -67,6 +68,7 @@ rules! {
         what_is_used_of_a_limit_is_told;
     others: accounts_are_kept_for_their_owner, tokens_are_saved_by_whoever_read_the_newest, one_engine_renews_at_a_time, a_connection_is_taken_once,
         a_connection_that_expired_is_not_found, api_keys_are_found_listed_and_revoked, a_data_key_is_added_once, a_note_is_replaced_by_the_next,
+        a_heartbeat_never_falls, a_request_with_a_key_is_begun_once,
         what_has_lost_its_use_is_forgotten, a_closed_store_refuses;
     files: files_are_kept_for_their_owner, a_file_goes_on_only_from_where_it_is, a_key_begins_one_file,
         an_allowance_counts_shared_content_once, the_same_content_is_kept_once, unused_files_expire,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use multi_upload_server::store::{DataKeyRow, Store};
+use multi_upload_server::store::{DataKeyRow, KeyUse, Owner, Store};
 use multi_upload_wire::{ErrorCode, ErrorInfo};
 
 use crate::rows::{
@@ -287,4 +287,53 @@ pub(crate) async fn a_note_is_replaced_by_the_next(store: Arc<dyn Store>) {
     store.put_notes(both("a", "2")).await.unwrap();
     assert_eq!(store.note("epoch").await.unwrap().as_deref(), Some("a"));
     assert_eq!(store.note("beat").await.unwrap().as_deref(), Some("2"));
+}
+
+pub(crate) async fn a_request_with_a_key_is_begun_once(store: Arc<dyn Store>) {
+    let [test, neighbour, _] = strangers();
+    let begin = async |owner: &Owner, key: &str, body: u8, now| {
+        let begun = store.begin_request(owner, key, vec![body; 32], now).await;
+        begun.unwrap()
+    };
+    let used = |answer: Option<&str>| {
+        Some(KeyUse {
+            body_hash: vec![1; 32],
+            answer: answer.map(ToOwned::to_owned),
+            at: 1_000,
+        })
+    };
+    assert_eq!(begin(&home(), "k", 1, 1_000).await, None);
+    assert_eq!(begin(&home(), "k", 1, 1_001).await, used(None), "under way");
+    assert_eq!(
+        begin(&home(), "k", 2, 1_001).await,
+        used(None),
+        "says what for"
+    );
+    assert_eq!(begin(&test, "k", 1, 1_001).await, None);
+    assert_eq!(begin(&neighbour, "k", 1, 1_001).await, None);
+    let end = async |key: &str, answer: Option<&str>| {
+        let answer = answer.map(ToOwned::to_owned);
+        store.end_request(&home(), key, answer).await.unwrap();
+    };
+    end("k", Some("{}")).await;
+    assert_eq!(begin(&home(), "k", 1, 1_002).await, used(Some("{}")));
+    // What has an answer keeps it.
+    end("k", None).await;
+    end("k", Some("[]")).await;
+    assert_eq!(begin(&home(), "k", 1, 1_002).await, used(Some("{}")));
+    // Without one the key is free again.
+    assert_eq!(begin(&home(), "free", 1, 1_000).await, None);
+    end("free", None).await;
+    assert_eq!(begin(&home(), "free", 2, 1_000).await, None);
+    // And after a week.
+    assert_eq!(begin(&home(), "k", 3, 1_000 + 7 * DAY).await, None);
+}
+
+pub(crate) async fn a_heartbeat_never_falls(store: Arc<dyn Store>) {
+    assert!(!store.is_copy().await.unwrap(), "new");
+    for (now, adopt, beat) in [(5, false, 5), (10_000, false, 10_000), (9, true, 10_000)] {
+        assert_eq!(store.beat(now, adopt).await.unwrap(), beat);
+        assert_eq!(store.note("beat").await.unwrap(), Some(beat.to_string()));
+        assert!(!store.is_copy().await.unwrap());
+    }
 }

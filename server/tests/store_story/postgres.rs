@@ -431,3 +431,43 @@ async fn what_was_stored_is_there_after_a_new_start() {
     assert!(stored(&store, upload(2, 100, &LANE)).await.change_seq > last);
     place.end().await;
 }
+
+#[tokio::test]
+async fn a_database_that_was_restored_knows_it() {
+    let (Some(place), Some(other)) = (Place::new().await, Place::new().await) else {
+        return;
+    };
+    let store = place.open().await;
+    stored(&store, upload(1, 100, &LANE)).await;
+    store.beat(1_000, false).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let dump = folder.path().join("dump").display().to_string();
+    place.program("pg_dump", &["-Fc", "-f", &dump]).await;
+    assert!(!store.is_copy().await.unwrap(), "nothing has changed here");
+
+    // In another database: at its first use, and for every engine, until one has adopted it.
+    other.program("pg_restore", &[&dump, "-d", ""]).await;
+    let (one, two) = join(other.open(), other.open()).await;
+    assert!(one.is_copy().await.unwrap() && two.is_copy().await.unwrap());
+    assert_eq!(two.beat(2_000, false).await.unwrap(), 2_000);
+    assert!(one.is_copy().await.unwrap(), "a heartbeat does not hide it");
+    one.beat(2_000, true).await.unwrap();
+    assert!(!two.is_copy().await.unwrap());
+
+    // In the same one, tables and all, and the rows alone.
+    store.beat(3_000, false).await.unwrap();
+    place
+        .program("pg_restore", &[&dump, "--clean", "-d", ""])
+        .await;
+    assert!(store.is_copy().await.unwrap());
+    store.beat(4_000, true).await.unwrap();
+    place.program("pg_dump", &["-Fc", "-f", &dump]).await;
+    place.sql("TRUNCATE notes").await;
+    let rows = ["--data-only", "-t", "notes", "-d", ""];
+    place
+        .program("pg_restore", &[&[dump.as_str()], &rows[..]].concat())
+        .await;
+    assert!(store.is_copy().await.unwrap());
+    other.end().await;
+    place.end().await;
+}

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use multi_upload_server::store::{AttemptChange, Phase, Store, TargetRow, WriteLimit};
+use multi_upload_server::store::{AttemptChange, Owner, Phase, Rest, Store, TargetRow, WriteLimit};
+use multi_upload_wire::ErrorCode;
 
 use crate::rows::{Extra as _, change, claim, home, ids, stored, strangers, upload, wakes_by};
 
@@ -19,7 +20,12 @@ pub(crate) async fn nothing_is_taken_from_a_held_account(store: Arc<dyn Store>) 
     let [test, neighbour, _] = strangers();
     let hold = async |until| {
         store
-            .hold_account(&home(), "pinterest:1", until)
+            .hold_account(
+                &home(),
+                "pinterest:1",
+                until,
+                ErrorCode::PlatformRateLimited,
+            )
             .await
             .unwrap();
     };
@@ -40,21 +46,103 @@ pub(crate) async fn nothing_is_taken_from_a_held_account(store: Arc<dyn Store>) 
     assert_eq!(store.next_timer().await.unwrap(), Some(2_000));
     assert!(claim(&*store, 1_999, 9_000, 10).await.is_empty());
 
-    // A later hold replaces it, shorter or longer.
+    // A longer hold replaces it, a shorter one does not cut it short.
     hold(3_000).await;
     assert!(claim(&*store, 2_000, 9_000, 10).await.is_empty());
     assert_eq!(store.next_timer().await.unwrap(), Some(3_000));
-    hold(2_500).await;
-    assert_eq!(store.next_timer().await.unwrap(), Some(2_500));
-    assert_eq!(claim(&*store, 2_500, 9_000, 1).await.len(), 1);
-    hold(0).await;
-    assert!(wakes_by(&*store, 2_500).await);
-    assert_eq!(claim(&*store, 2_500, 9_000, 10).await.len(), 1);
+    for shorter in [2_500, 3_000, 0] {
+        hold(shorter).await;
+        assert_eq!(store.next_timer().await.unwrap(), Some(3_000));
+    }
+    assert!(claim(&*store, 2_999, 9_000, 10).await.is_empty());
+    assert_eq!(claim(&*store, 3_000, 9_000, 10).await.len(), 2);
+}
+
+pub(crate) async fn a_rest_is_told_with_its_end_and_reason(store: Arc<dyn Store>) {
+    let [test, neighbour, _] = strangers();
+    let ids = || ["pinterest:1", "pinterest:2", "pinterest:3"].map(str::to_owned);
+    let rests = async |owner: &Owner, now| {
+        let mut rests = store.rests(owner, ids().to_vec(), now).await.unwrap();
+        rests.sort_by(|a, b| a.account_id.cmp(&b.account_id));
+        rests
+    };
+    let rest = |account: &str, until, why: Option<ErrorCode>| Rest {
+        account_id: account.to_owned(),
+        until,
+        why: why.map(|why| why.as_str().to_owned()),
+    };
+    assert_eq!(rests(&home(), 1_000).await, []);
+    for (until, why) in [
+        (5_000, ErrorCode::PlatformSpamBlock),
+        (2_000, ErrorCode::PlatformRateLimited),
+    ] {
+        store
+            .hold_account(&home(), "pinterest:1", until, why)
+            .await
+            .unwrap();
+    }
+    let held = rest("pinterest:1", 5_000, Some(ErrorCode::PlatformSpamBlock));
+    assert_eq!(rests(&home(), 1_000).await, [held.clone()]);
+    assert_eq!(rests(&neighbour, 4_999).await, [held.clone()], "shared");
+    assert_eq!(rests(&test, 1_000).await, []);
+    assert_eq!(rests(&home(), 5_000).await, []);
+
+    // A write limit that is used up is a rest too.
+    boards(&*store, "pinterest:2", 0..3).await;
+    for row in limited(&*store, 1_000, 2).await {
+        publish(&*store, &row, 1_000).await;
+    }
+    assert!(limited(&*store, 1_001, 2).await.is_empty());
+    let used_up = rest("pinterest:2", 2_000, None);
+    assert_eq!(rests(&home(), 1_500).await, [held, used_up]);
+}
+
+pub(crate) async fn what_waits_beyond_its_late_rule_is_found(store: Arc<dyn Store>) {
+    assert_eq!(store.next_late(None).await.unwrap(), None);
+    for (n, due) in [(1, 100), (2, 300), (3, 200)] {
+        let mut new = upload(n, due, &[("pinterest:1", &format!("b{n}"))]);
+        new.row.targets[0].send_until = due + 50;
+        stored(&*store, new).await;
+    }
+    let mut draft = upload(4, 10, &[("pinterest:1", "b4")]).in_phase(Phase::Draft);
+    draft.row.targets[0].send_until = 20;
+    stored(&*store, draft).await;
+    store
+        .hold_account(
+            &home(),
+            "pinterest:1",
+            9_000,
+            ErrorCode::PlatformRateLimited,
+        )
+        .await
+        .unwrap();
+    let late = async |now, due_after, limit| {
+        let found = store.late(now, due_after, limit).await.unwrap();
+        crate::rows::ids(&found)
+    };
+    assert_eq!(store.next_late(None).await.unwrap(), Some(151));
+    assert!(late(150, None, 10).await.is_empty());
+    assert_eq!(late(151, None, 10).await, [1]);
+    assert_eq!(late(1_000, None, 10).await, [1, 3, 2]);
+    assert_eq!(late(1_000, None, 2).await, [1, 3]);
+    // What was due before a restore is left alone.
+    assert_eq!(late(1_000, Some(200), 10).await, [2]);
+    assert_eq!(store.next_late(Some(200)).await.unwrap(), Some(351));
+
+    let row = store.late(1_000, None, 1).await.unwrap().remove(0);
+    crate::rows::moved(&*store, &row, Phase::Missed, 1_000).await;
+    assert_eq!(late(1_000, None, 10).await, [3, 2]);
+    assert_eq!(store.next_late(None).await.unwrap(), Some(251));
 }
 
 pub(crate) async fn a_hold_does_not_bring_anything_forward(store: Arc<dyn Store>) {
     store
-        .hold_account(&home(), "pinterest:1", 2_000)
+        .hold_account(
+            &home(),
+            "pinterest:1",
+            2_000,
+            ErrorCode::PlatformRateLimited,
+        )
         .await
         .unwrap();
     stored(&*store, upload(1, 5_000, &[("pinterest:1", "b1")])).await;

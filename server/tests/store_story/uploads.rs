@@ -312,6 +312,31 @@ pub(crate) async fn a_filter_keeps_what_it_names(store: Arc<dyn Store>) {
     assert_eq!(ids(&rows), [1]);
 }
 
+pub(crate) async fn what_is_due_is_queued(store: Arc<dyn Store>) {
+    stored(&*store, upload(1, 100, &[("pinterest:1", "b1")])).await;
+    stored(&*store, upload(2, 500, &[("pinterest:1", "b2")])).await;
+    stored(&*store, upload(3, 50, &[("pinterest:2", "b3")])).await;
+    let taken = claim(&*store, 60, 9_000, 1).await;
+    assert_eq!(taken.len(), 1, "it is under way");
+    let list = async |status: &[UploadStatus], now| {
+        let filter = UploadFilter {
+            status: status.to_vec(),
+            now,
+            ..UploadFilter::default()
+        };
+        let found = store.uploads(&home(), &filter, None, 10).await.unwrap();
+        ids(&found)
+    };
+    use UploadStatus::{Publishing, Queued, Scheduled};
+    assert!(list(&[Queued], 99).await.is_empty());
+    assert_eq!(list(&[Scheduled], 99).await, [2, 1]);
+    assert_eq!(list(&[Queued], 100).await, [1]);
+    assert_eq!(list(&[Scheduled], 100).await, [2]);
+    assert_eq!(list(&[Scheduled, Queued], 100).await, [2, 1]);
+    assert_eq!(list(&[Queued, Publishing], 100).await, [3, 1]);
+    assert_eq!(list(&[Publishing], 100).await, [3]);
+}
+
 pub(crate) async fn the_change_feed_gives_each_upload_once_in_order(store: Arc<dyn Store>) {
     assert_eq!(store.last_change().await.unwrap(), 0);
     let mut rows = Vec::new();

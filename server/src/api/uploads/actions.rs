@@ -18,7 +18,10 @@ use crate::time;
 /// Cancels what has not been sent. A second call changes nothing.
 #[utoipa::path(
     post, path = "/v1/uploads/{id}/cancel", tag = "uploads", operation_id = "cancel_upload",
-    params(("id" = String, Path, description = "`up_…`")),
+    params(
+        ("id" = String, Path, description = "`up_…`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Carries the request out once: a repetition gets the same answer, with `Idempotency-Replayed: true`, or 409 while it is under way. Kept 7 days.")
+    ),
     responses(
         (status = 200, description = "The upload; targets that had ended keep their state.", body = Upload),
         (status = 409, description = "A target is being published just now, or nothing is left to cancel.", body = multi_upload_wire::ErrorInfo, content_type = "application/problem+json"),
@@ -67,7 +70,7 @@ pub(crate) async fn cancel(
             .iter()
             .all(|target| target.phase == Phase::Canceled)
         {
-            return Ok(Json(view::upload(&row)));
+            return Ok(Json(view::current_one(&app, &row).await?));
         }
         return Err(conflict(&format!(
             "nothing is left to cancel: {}",
@@ -80,7 +83,10 @@ pub(crate) async fn cancel(
 /// Tries again what failed, was missed or canceled; due at once.
 #[utoipa::path(
     post, path = "/v1/uploads/{id}/retry", tag = "uploads", operation_id = "retry_upload",
-    params(("id" = String, Path, description = "`up_…`")),
+    params(
+        ("id" = String, Path, description = "`up_…`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Carries the request out once: a repetition gets the same answer, with `Idempotency-Replayed: true`, or 409 while it is under way. Kept 7 days.")
+    ),
     responses(
         (status = 200, description = "The upload.", body = Upload),
         (status = 409, description = "There is nothing to retry, or it is not proven that nothing was published.", body = multi_upload_wire::ErrorInfo, content_type = "application/problem+json"),
@@ -131,7 +137,10 @@ pub(crate) async fn retry(
 /// Answers a target that needs review, after a look at the account.
 #[utoipa::path(
     post, path = "/v1/uploads/{id}/resolve", tag = "uploads", operation_id = "resolve_upload",
-    params(("id" = String, Path, description = "`up_…`")),
+    params(
+        ("id" = String, Path, description = "`up_…`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Carries the request out once: a repetition gets the same answer, with `Idempotency-Replayed: true`, or 409 while it is under way. Kept 7 days.")
+    ),
     request_body = ResolveRequest,
     responses(
         (status = 200, description = "The upload.", body = Upload),
@@ -148,7 +157,7 @@ pub(crate) async fn resolve(
     let request: ResolveRequest = typed(&body, "").map_err(Problem::fields)?;
     let row = visible(&app, &caller, &id).await?;
     let target = in_review(&row, request.target.as_deref())?;
-    let post = post_of(&app, target, &request)?;
+    let post = post_of(&app, target, &request).await?;
     let now = app.clock.now();
     let (next, detail) = match request.resolution {
         Resolution::Published => {
@@ -164,6 +173,8 @@ pub(crate) async fn resolve(
             next.phase = Phase::Waiting;
             next.attempt = None;
             next.error = None;
+            // Should the person be wrong, the second post is noticed.
+            next.sentinel_at = Some(now);
             (
                 next,
                 "a person says that it does not exist: to be sent again",
@@ -221,7 +232,7 @@ fn in_review<'a>(row: &'a UploadRow, named: Option<&str>) -> Result<&'a TargetRo
 }
 
 /// Id and address of the post, where the resolution names one.
-fn post_of(
+async fn post_of(
     app: &App,
     target: &TargetRow,
     request: &ResolveRequest,
@@ -229,11 +240,27 @@ fn post_of(
     match (request.resolution, &request.remote_id) {
         (Resolution::Published, Some(id)) => {
             match app.platforms.get(&target.platform)?.post_url(id) {
-                Some(url) => Ok(Some((id.clone(), url))),
+                Some(url) => {
+                    let ids = vec![id.clone()];
+                    let store = &app.store;
+                    let taken = store
+                        .known_remote_ids(&target.owner, &target.account_id, ids)
+                        .await?;
+                    if taken.is_empty() {
+                        return Ok(Some((id.clone(), url)));
+                    }
+                    Err(conflict(&format!(
+                        "the post {id} on {} belongs to another upload already; give the id of this one's own",
+                        target.account_id
+                    )))
+                }
                 None => Err(Problem::field(
                     "/remote_id",
                     "invalid",
-                    format!("must be the post's id on {}", target.platform),
+                    format!(
+                        "must be the post's id on {}, as it stands in its address",
+                        target.platform
+                    ),
                 )),
             }
         }
@@ -324,7 +351,7 @@ async fn apply(
             states(&now)
         )));
     }
-    Ok(Json(view::upload(&now)))
+    Ok(Json(view::current_one(app, &now).await?))
 }
 
 /// The states of the targets in words.

@@ -65,12 +65,10 @@ pub(crate) async fn changes(
             // Other teams' changes are behind us too.
             since = since.max(last);
         }
-        let uploads: Vec<_> = rows
-            .iter()
-            .filter(|row| is_visible(&caller, row))
-            .map(view::upload)
-            .collect();
-        if !uploads.is_empty() {
+        let mut rows = rows;
+        rows.retain(|row| is_visible(&caller, row));
+        if !rows.is_empty() {
+            let uploads = view::current(&app, &rows).await?;
             return Ok(Json(Changes {
                 uploads,
                 cursor: cursor(since),
@@ -79,10 +77,14 @@ pub(crate) async fn changes(
         if !is_all {
             continue;
         }
-        match tokio::time::timeout_at(until, news.changed()).await {
-            Ok(Ok(())) => {}
-            // Time is over, or the store is closing.
-            Err(_) | Ok(Err(_)) => {
+        let news = tokio::select! {
+            news = tokio::time::timeout_at(until, news.changed()) => news.ok(),
+            () = app.closing.cancelled() => None,
+        };
+        match news {
+            Some(Ok(())) => {}
+            // Time is over, or the service is stopping.
+            None | Some(Err(_)) => {
                 return Ok(Json(Changes {
                     uploads: Vec::new(),
                     cursor: cursor(since),

@@ -17,8 +17,9 @@ use super::{view, visible};
 use crate::api::auth::Caller;
 use crate::api::body::Object;
 use crate::api::problem::{Answer, Problem, field};
+use crate::publish::is_from_before_a_restore;
 use crate::state::App;
-use crate::store::{EditOutcome, Millis, Phase, UploadEdit, UploadRow};
+use crate::store::{EditOutcome, Millis, Phase, TargetRow, UploadEdit, UploadRow};
 
 /// Changes an upload that has not been published. An absent field stays, `null` clears it.
 #[utoipa::path(
@@ -55,6 +56,16 @@ pub(crate) async fn update(
             states(&row)
         )));
     }
+    // A look for what was published meanwhile needs the content and the time that it may have been published with.
+    let is_guarded = |target: &TargetRow| {
+        target.phase != Phase::Draft && is_from_before_a_restore(target, app.restored_at.get())
+    };
+    if row.targets.iter().any(is_guarded) {
+        return Err(conflict(
+            "the database was restored, and this upload may have been published since the backup: \
+             it is looked for first, and can be changed when its absence is proven",
+        ));
+    }
     let content = merged(&row.content, &patch)?;
     let timing = if ["scheduled_at", "timezone", "draft", "schedule"]
         .iter()
@@ -76,7 +87,7 @@ pub(crate) async fn update(
     match app.store.edit_upload(&caller.owner, edit).await? {
         EditOutcome::Edited(row) => {
             app.wake.wake();
-            Ok(Json(view::upload(&row)))
+            Ok(Json(view::current_one(&app, &row).await?))
         }
         EditOutcome::NoFreeSlot(account) => Err(full(&account)),
         EditOutcome::Stale => {

@@ -11,7 +11,7 @@ mod layers;
 mod media;
 mod plan;
 pub(super) mod read;
-mod repeat;
+pub(super) mod repeat;
 mod timing;
 
 use crate::view;

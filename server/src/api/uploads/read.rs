@@ -46,6 +46,7 @@ pub(crate) async fn list(
     let now = app.clock.now();
     let filter = UploadFilter {
         status: query.read("status", statuses).unwrap_or_default(),
+        now,
         account: query.text("account"),
         platform: query.text("platform"),
         external_id: query.text("external_id"),
@@ -79,7 +80,7 @@ pub(crate) async fn list(
         .filter(|_| more)
         .map(|row| seal_cursor(LIST, &row.id));
     Ok(Json(Page {
-        items: rows.iter().map(view::upload).collect(),
+        items: view::current(&app, &rows).await?,
         next_cursor,
     }))
 }
@@ -99,7 +100,7 @@ pub(crate) async fn get(
     Path(id): Path<String>,
 ) -> Answer<Json<Upload>> {
     let row = visible(&app, &caller, &id).await?;
-    Ok(Json(view::upload(&row)))
+    Ok(Json(view::current_one(&app, &row).await?))
 }
 
 /// Reads the timeline of an upload, oldest first.

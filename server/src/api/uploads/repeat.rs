@@ -40,11 +40,12 @@ pub(super) fn is_key(key: &str) -> bool {
 /// What makes two requests the same: the operation and the content, whatever the order of its names.
 pub(super) fn body_hash(body: &Map<String, Value>) -> Vec<u8> {
     let mut text = String::from("POST /v1/uploads\n");
-    write_object(body, &mut text);
+    canonical(body, &mut text);
     Sha256::digest(text.as_bytes()).to_vec()
 }
 
-fn write_object(object: &Map<String, Value>, text: &mut String) {
+/// Writes an object so that equal ones give equal texts.
+pub(crate) fn canonical(object: &Map<String, Value>, text: &mut String) {
     let mut names: Vec<&String> = object.keys().collect();
     names.sort_unstable();
     text.push('{');
@@ -64,7 +65,7 @@ fn write_object(object: &Map<String, Value>, text: &mut String) {
 
 fn write(value: &Value, text: &mut String) {
     match value {
-        Value::Object(object) => write_object(object, text),
+        Value::Object(object) => canonical(object, text),
         Value::Array(items) => {
             text.push('[');
             for item in items {

@@ -402,6 +402,7 @@ impl Platform for Network {
                 posts: Vec::new(),
                 complete: true,
                 total: None,
+                requests: 1,
             });
         }
         let mut fault = (state.dice.below(100) < bad).then(|| state.dice.below(4));
@@ -415,6 +416,7 @@ impl Platform for Network {
                     posts: Vec::new(),
                     complete: true,
                     total: (mutant == Mutant::EmptyMeansNone).then_some(0),
+                    requests: 1,
                 });
             }
             Some(2) => now - state.delay(STALE_MS),
@@ -423,6 +425,7 @@ impl Platform for Network {
                     posts: state.list(&board, title, now).into_iter().take(1).collect(),
                     complete: false,
                     total: None,
+                    requests: 1,
                 });
             }
             None => now,
@@ -432,6 +435,7 @@ impl Platform for Network {
             total: posts.is_empty().then_some(0),
             posts,
             complete: true,
+            requests: 1,
         })
     }
 }

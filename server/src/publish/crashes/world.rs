@@ -12,6 +12,7 @@ use multi_upload_platforms::{Content, Platform};
 use multi_upload_wire::{CreateUpload, Mode, UploadStatus};
 use serde_json::Map;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use super::super::dispatcher::Round;
 use super::super::runner::Worker;
@@ -23,7 +24,8 @@ use crate::clock::Clock;
 use crate::config::{Config, Redirect};
 use crate::media::Library;
 use crate::publish::Wake;
-use crate::state::{App, AppInner, Platforms};
+use crate::safety::Safety;
+use crate::state::{App, AppInner, Platforms, RestoredAt};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{
     AccountRow, AttemptChange, CreateOutcome, Millis, NewEvent, NewUpload, Owner, Phase, Store,
@@ -112,7 +114,9 @@ impl World {
         );
         let media = media.await.unwrap();
         Round::new(App(Arc::new(AppInner {
-            restored_at: None,
+            restored_at: RestoredAt::new(None),
+            safety: Safety::off(),
+            closing: CancellationToken::new(),
             store,
             accounts,
             media,
@@ -418,7 +422,6 @@ async fn live(round: &Round, mutant: Mutant) -> bool {
             let worker = Worker {
                 app: &round.app,
                 baselines: &round.baselines,
-                holds: &round.holds,
                 stop: &round.stop,
             };
             join_all(claimed.into_iter().map(|target| worker.work(target))).await;

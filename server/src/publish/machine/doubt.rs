@@ -9,7 +9,7 @@ use multi_upload_wire::{ErrorCode, ErrorInfo};
 use serde_json::json;
 
 use super::{Mover, Seen, time, waits};
-use crate::store::{Doubt, Millis, Phase, TargetChange};
+use crate::store::{Doubt, Millis, Phase, TargetChange, TargetRow};
 
 /// A post that claims to be this much older than its attempt may still be it: clocks differ.
 pub(crate) const MATCH_SKEW_MS: Millis = 120_000;
@@ -206,6 +206,7 @@ impl Mover<'_> {
         }
         let mut row = self.end(Phase::Waiting);
         row.due_at = self.now;
+        row.sentinel_at = Some(self.now);
         // No question is open any more; what caused it stays the reason for a wait that may follow.
         let mut reason = ErrorInfo::new(ErrorCode::PlatformUnavailable, doubt.cause.detail.clone());
         reason.platform.clone_from(&doubt.cause.platform);
@@ -242,11 +243,11 @@ impl Mover<'_> {
         )
     }
 
-    /// After more than one attempt a second post would be our fault: look for one for a day.
+    /// After an attempt whose outcome had been unclear a second post would be our fault: look for one for a day.
     pub(super) fn sentinel(&self) -> Option<Millis> {
-        (self.target.attempts > 1)
-            .then(|| waits::next_sentinel(self.now, self.now))
-            .flatten()
+        self.target
+            .sentinel_at
+            .and_then(|_| waits::next_sentinel(self.now, self.now))
     }
 
     pub(super) fn sentinel_looked(&self, seen: Seen) -> TargetChange {
@@ -286,6 +287,13 @@ impl Mover<'_> {
         let attempt = self.target.attempt.as_ref()?;
         Some((attempt, attempt.doubt.as_ref()?))
     }
+}
+
+/// Whether a look for a second post has to wait while one that it could not tell apart is under way, in doubt or in review, since
+/// what it sees may be that one's. Not for ever: a person may leave a review open.
+pub(crate) fn waits_for_its_like(target: &TargetRow, now: Millis) -> bool {
+    let published_at = target.published_at.unwrap_or(now);
+    now <= published_at.saturating_add(2 * waits::LAST_SENTINEL_MS)
 }
 
 fn unknown(detail: &str) -> ErrorInfo {

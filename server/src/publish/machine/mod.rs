@@ -8,23 +8,29 @@
 
 mod doubt;
 mod restored;
+mod rests;
 mod sending;
 #[cfg(test)]
 pub(super) mod tests;
 mod waits;
 
 use multi_upload_platforms::{CommitAnswer, FailureClass, Pause, PlatformError, RemotePost};
-use multi_upload_wire::{ErrorInfo, TargetRef};
+use multi_upload_wire::{ErrorCode, ErrorInfo, TargetRef};
 use serde_json::{Map, Value, json};
 
 use crate::state::App;
-use crate::store::{AttemptChange, Millis, NewEvent, Phase, TargetChange, TargetRow};
+use crate::store::{AttemptChange, Millis, NewEvent, Phase, Rest, TargetChange, TargetRow};
 
-pub(crate) use doubt::MATCH_SKEW_MS;
+pub(crate) use doubt::{MATCH_SKEW_MS, waits_for_its_like};
+pub(crate) use restored::is_from_before_a_restore;
+pub(crate) use rests::reason;
 pub(crate) use sending::SEND_WINDOW_MS;
 
 /// How long an account rests after a spam block. The networks give no number; reports speak of hours.
 const SPAM_REST_MS: Millis = 4 * 3_600_000;
+
+/// When a target that was ready is tried again after it was not safe to send it.
+const HELD_WAIT_MS: Millis = 5_000;
 
 /// What the machine goes by.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +46,7 @@ impl Rules {
         let quiet = app.config.quiet_period.as_millis();
         Self {
             quiet_ms: Millis::try_from(quiet).unwrap_or(Millis::MAX / 4),
-            restored_at: app.restored_at,
+            restored_at: app.restored_at.get(),
         }
     }
 }
@@ -52,6 +58,8 @@ pub(crate) enum Happened {
     Taken,
     /// Something before the commit failed: token, prepare or open. Nothing was sent.
     SetBack(PlatformError),
+    /// It is not safe to send now.
+    Held(Box<ErrorInfo>),
     /// A step of *prepare* was taken: keep what it gave.
     Stepped(Value),
     /// The network works on something that was uploaded. Nothing was sent; again after the pause.
@@ -65,6 +73,8 @@ pub(crate) enum Happened {
     },
     /// The network answered the commit request, or did not.
     Answered(CommitAnswer),
+    /// It waits, and its time has passed; its account may rest.
+    Late(Option<Rest>),
     /// Somebody looked for it.
     Looked(Seen),
     /// The holder's lease ended: it died, or hangs.
@@ -111,7 +121,12 @@ pub(crate) fn step(
             Some(mover.doubt_restored())
         }
         (Phase::Claimed, Happened::Taken) => (now > target.send_until).then(|| mover.missed()),
+        (Phase::Scheduled | Phase::Waiting, Happened::Late(rest)) => {
+            let is_over = now > target.send_until && !mover.is_from_before_a_restore();
+            is_over.then(|| mover.missed_at_rest(rest.as_ref()))
+        }
         (Phase::Claimed, Happened::SetBack(error)) => Some(mover.set_back(error)),
+        (Phase::Claimed, Happened::Held(why)) => Some(mover.wait(HELD_WAIT_MS, *why, false)),
         (Phase::Claimed, Happened::Stepped(state)) => Some(mover.stepped(state)),
         (Phase::Claimed, Happened::Paused(pause)) => Some(mover.paused(pause)),
         (Phase::Claimed, Happened::Ready { prepared, baseline }) => {
@@ -143,7 +158,7 @@ pub(crate) fn step(
 
 /// How long the whole account must rest after what happened: a limit or a spam block is about the account,
 /// not about one target.
-pub(crate) fn hold(happened: &Happened) -> Option<Millis> {
+pub(crate) fn hold(happened: &Happened) -> Option<(Millis, ErrorCode)> {
     let error = match happened {
         Happened::SetBack(error)
         | Happened::Looked(Seen::Failed(error))
@@ -155,8 +170,11 @@ pub(crate) fn hold(happened: &Happened) -> Option<Millis> {
         _ => return None,
     };
     match error.class {
-        FailureClass::RateLimited => Some(waits::limit(error)),
-        FailureClass::SpamBlocked => Some(waits::limit(error).max(SPAM_REST_MS)),
+        FailureClass::RateLimited => Some((waits::limit(error), ErrorCode::PlatformRateLimited)),
+        FailureClass::SpamBlocked => {
+            let wait = waits::limit(error).max(SPAM_REST_MS);
+            Some((wait, ErrorCode::PlatformSpamBlock))
+        }
         _ => None,
     }
 }

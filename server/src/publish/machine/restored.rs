@@ -7,17 +7,20 @@ use multi_upload_wire::{ErrorCode, ErrorInfo};
 use serde_json::json;
 
 use super::{Mover, time};
-use crate::store::{Attempt, Millis, TargetChange};
+use crate::store::{Attempt, Millis, TargetChange, TargetRow};
 
 /// What was due longer ago than this is not sent any more, whatever its own late rule says.
 const LATE_MS: Millis = 3_600_000;
 
+/// Whether a target was due when the database was found to be restored: it may have been sent since the backup.
+pub(crate) fn is_from_before_a_restore(target: &TargetRow, restored_at: Option<Millis>) -> bool {
+    restored_at.is_some_and(|at| target.due_at <= at)
+}
+
 impl Mover<'_> {
     /// Whether it was due when the database was found to be restored. What was proven absent since is due later.
     pub(super) fn is_from_before_a_restore(&self) -> bool {
-        self.rules
-            .restored_at
-            .is_some_and(|at| self.target.due_at <= at)
+        is_from_before_a_restore(self.target, self.rules.restored_at)
     }
 
     /// It may have been sent in the time that the database does not know of.

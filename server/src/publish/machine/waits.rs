@@ -16,9 +16,17 @@ const LIMIT_MS: Millis = 60_000;
 /// Looks after the quiet period stand this far apart at least, so that one stale answer cannot serve several.
 const SHORTEST_LOOK_MS: Millis = 200;
 
+/// When a second post is looked for the last time, after a publication.
+pub(super) const LAST_SENTINEL_MS: Millis = 86_400_000;
+
 /// Times after a publication at which a second post is looked for.
 const SENTINEL_MS: [Millis; 6] = [
-    60_000, 300_000, 1_800_000, 7_200_000, 28_800_000, 86_400_000,
+    60_000,
+    300_000,
+    1_800_000,
+    7_200_000,
+    28_800_000,
+    LAST_SENTINEL_MS,
 ];
 
 /// Full jitter, but never less than a quarter, so that a herd spreads and nobody hammers.

@@ -38,6 +38,7 @@ mod listen;
 mod media;
 mod migrate;
 mod pace;
+mod place;
 mod slots;
 mod targets;
 mod tls;
@@ -53,15 +54,16 @@ use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use jiff::civil::Date;
+use multi_upload_wire::ErrorCode;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     AccountRow, AccountUse, ApiKeyRow, Begun, Census, ConnectRow, CreateOutcome, DataKeyRow,
-    EditOutcome, EventRow, GoneMedia, Held, KeptTime, MediaRow, Millis, NewUpload, Owner, Retime,
-    SlotOutcome, SlotRow, Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
-    UploadRow, WriteLimit,
+    EditOutcome, EventRow, GoneMedia, Held, KeptTime, KeyUse, MediaRow, Millis, NewUpload, Owner,
+    Rest, Retime, SlotOutcome, SlotRow, Store, StoreResult, TargetChange, TargetRow, UploadEdit,
+    UploadFilter, UploadRow, WriteLimit,
 };
 use crate::audit;
 use db::{Db, again};
@@ -206,6 +208,27 @@ impl Store for PgStore {
         Ok(uploads::answered(&client, owner, key, now).await?)
     }
 
+    async fn begin_request(
+        &self,
+        owner: &Owner,
+        key: &str,
+        body_hash: Vec<u8>,
+        now: Millis,
+    ) -> StoreResult<Option<KeyUse>> {
+        let client = self.db.client().await?;
+        Ok(uploads::begin_request(&client, owner, key, &body_hash, now).await?)
+    }
+
+    async fn end_request(
+        &self,
+        owner: &Owner,
+        key: &str,
+        answer: Option<String>,
+    ) -> StoreResult<()> {
+        let client = self.db.client().await?;
+        Ok(uploads::end_request(&client, owner, key, answer.as_deref()).await?)
+    }
+
     async fn upload(&self, owner: &Owner, id: &str) -> StoreResult<Option<UploadRow>> {
         let client = self.db.client().await?;
         Ok(uploads::get(&client, owner, id).await?)
@@ -297,10 +320,44 @@ impl Store for PgStore {
         owner: &Owner,
         account_id: &str,
         until: Millis,
+        why: ErrorCode,
     ) -> StoreResult<()> {
-        let told = again(|| targets::hold(&self.db, owner, account_id, until)).await?;
-        self.tell(Some(told));
-        Ok(())
+        Ok(again(|| targets::hold(&self.db, owner, account_id, until, why)).await?)
+    }
+
+    async fn rests(
+        &self,
+        owner: &Owner,
+        account_ids: Vec<String>,
+        now: Millis,
+    ) -> StoreResult<Vec<Rest>> {
+        let client = self.db.client().await?;
+        Ok(targets::rests(&client, owner, &account_ids, now).await?)
+    }
+
+    async fn late(
+        &self,
+        now: Millis,
+        due_after: Option<Millis>,
+        limit: u32,
+    ) -> StoreResult<Vec<TargetRow>> {
+        let client = self.db.client().await?;
+        Ok(targets::late(&client, now, due_after, limit).await?)
+    }
+
+    async fn next_late(&self, due_after: Option<Millis>) -> StoreResult<Option<Millis>> {
+        let client = self.db.client().await?;
+        Ok(targets::next_late(&client, due_after).await?)
+    }
+
+    async fn is_in_doubt(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        fingerprint: &str,
+    ) -> StoreResult<bool> {
+        let client = self.db.client().await?;
+        Ok(targets::is_in_doubt(&client, owner, account_id, fingerprint).await?)
     }
 
     async fn account_use(
@@ -523,6 +580,15 @@ impl Store for PgStore {
     async fn put_notes(&self, notes: Vec<(&'static str, String)>) -> StoreResult<()> {
         let client = self.db.client().await?;
         Ok(keys::put_notes(&client, &notes).await?)
+    }
+
+    async fn beat(&self, now: Millis, adopt: bool) -> StoreResult<Millis> {
+        Ok(again(|| place::beat(&self.db, now, adopt)).await?)
+    }
+
+    async fn is_copy(&self) -> StoreResult<bool> {
+        let client = self.db.client().await?;
+        Ok(place::is_copy(&client).await?)
     }
 
     async fn begin_media(&self, row: MediaRow, allowance: Option<u64>) -> StoreResult<Begun> {

@@ -5,9 +5,9 @@ use tokio_postgres::types::ToSql;
 
 use super::codec::{JOIN, JOINED, from_db, to_db, uploads_from};
 use super::create::IDEMPOTENCY_LIFE;
-use super::db::{row, rows};
+use super::db::{execute, row, rows};
 use super::trouble::Res;
-use crate::store::{Millis, Owner, UploadFilter, UploadRow};
+use crate::store::{KeyUse, Millis, Owner, StoreError, UploadFilter, UploadRow};
 
 /// Rows that are read at once when their texts are searched.
 const SEARCH: u32 = 200;
@@ -31,6 +31,68 @@ pub(super) async fn answered<C: GenericClient>(
     )
     .await?;
     Ok(found.map(|row| (row.get(0), row.get(1))))
+}
+
+/// An empty answer is none yet.
+pub(super) async fn begin_request<C: GenericClient>(
+    client: &C,
+    owner: &Owner,
+    key: &str,
+    body_hash: &[u8],
+    now: Millis,
+) -> Res<Option<KeyUse>> {
+    let mode = owner.mode.as_str();
+    let taken = row(
+        client,
+        "INSERT INTO idempotency (team, mode, key, body_hash, answer, created_at) VALUES ($1, $2, $3, $4, '', $5) \
+         ON CONFLICT (team, mode, key) DO UPDATE SET body_hash = excluded.body_hash, answer = '', \
+           created_at = excluded.created_at WHERE idempotency.created_at <= $6 RETURNING 1",
+        &[
+            &owner.team,
+            &mode,
+            &key,
+            &body_hash,
+            &now,
+            &now.saturating_sub(IDEMPOTENCY_LIFE),
+        ],
+    )
+    .await?;
+    if taken.is_some() {
+        return Ok(None);
+    }
+    let used = row(
+        client,
+        "SELECT body_hash, answer, created_at FROM idempotency WHERE team = $1 AND mode = $2 AND key = $3",
+        &[&owner.team, &mode, &key],
+    )
+    .await?
+    .ok_or_else(|| StoreError::Failed("the idempotency key was set free just now".to_owned()))?;
+    Ok(Some(KeyUse {
+        body_hash: used.get(0),
+        answer: Some(used.get(1)).filter(|answer: &String| !answer.is_empty()),
+        at: used.get(2),
+    }))
+}
+
+pub(super) async fn end_request<C: GenericClient>(
+    client: &C,
+    owner: &Owner,
+    key: &str,
+    answer: Option<&str>,
+) -> Res<()> {
+    let mode = owner.mode.as_str();
+    let one = "team = $1 AND mode = $2 AND key = $3 AND answer = ''";
+    match answer {
+        Some(answer) => {
+            let sql = format!("UPDATE idempotency SET answer = $4 WHERE {one}");
+            execute(client, &sql, &[&owner.team, &mode, &key, &answer]).await?
+        }
+        None => {
+            let sql = format!("DELETE FROM idempotency WHERE {one}");
+            execute(client, &sql, &[&owner.team, &mode, &key]).await?
+        }
+    };
+    Ok(())
 }
 
 pub(super) async fn get<C: GenericClient>(
@@ -113,7 +175,7 @@ async fn page<C: GenericClient>(
 ) -> Res<Vec<UploadRow>> {
     let mode = owner.mode.as_str();
     let limit = i64::from(limit);
-    let statuses: Vec<&str> = filter.status.iter().map(|status| status.as_str()).collect();
+    let statuses = filter.stored_statuses();
     let mut values: Vec<&(dyn ToSql + Sync)> = vec![&owner.team, &mode, &limit];
     let mut condition = String::from("u.team = $1 AND u.mode = $2");
     let mut and = |text: &str, value| {
@@ -135,6 +197,16 @@ async fn page<C: GenericClient>(
     }
     if !statuses.is_empty() {
         and("u.status = ANY(?::text[])", &statuses);
+    }
+    if let Some(is_due) = filter.only_due() {
+        let not = if is_due { "" } else { "NOT " };
+        and(
+            &format!(
+                "(u.status <> 'scheduled' OR {not}EXISTS (SELECT 1 FROM targets t \
+                 WHERE t.n BETWEEN u.n * 64 AND u.n * 64 + 63 AND t.phase = 1 AND t.due_at <= ?))"
+            ),
+            &filter.now,
+        );
     }
     if let Some(account) = &filter.account {
         and(&with_target("account_id"), account);

@@ -24,6 +24,10 @@ const EXPIRED: &str = "SELECT n FROM targets WHERE lease_until <= ?1 ORDER BY le
 const EXTEND: &str = "UPDATE targets SET lease_until = max(lease_until, ?5) WHERE n BETWEEN ?1 AND ?2 AND id = ?3 AND fence = ?4 \
      AND phase IN (2, 3, 4) AND lease_until IS NOT NULL";
 
+const LATE: &str = "SELECT n FROM targets WHERE phase IN (1, 5) AND send_until < ?1 AND due_at > ?2 ORDER BY send_until LIMIT ?3";
+
+const NEXT_LATE: &str = "SELECT send_until + 1 FROM targets WHERE phase IN (1, 5) AND due_at > ?1 ORDER BY send_until LIMIT 1";
+
 const NEXT_LOOK: &str =
     "SELECT due_at FROM targets WHERE phase = 4 AND lease_until IS NULL ORDER BY due_at LIMIT 1";
 
@@ -195,6 +199,32 @@ pub(super) fn expired(conn: &Connection, now: Millis, limit: u32) -> StoreResult
     rows(conn, &numbers(conn, EXPIRED, now, limit)?)
 }
 
+pub(super) fn late(
+    conn: &Connection,
+    now: Millis,
+    due_after: Option<Millis>,
+    limit: u32,
+) -> StoreResult<Vec<TargetRow>> {
+    let late: Vec<i64> = conn
+        .prepare_cached(LATE)?
+        .query_map(
+            params![now, due_after.unwrap_or(Millis::MIN), limit],
+            |row| row.get(0),
+        )?
+        .collect::<Result<_, _>>()?;
+    rows(conn, &late)
+}
+
+pub(super) fn next_late(
+    conn: &Connection,
+    due_after: Option<Millis>,
+) -> StoreResult<Option<Millis>> {
+    Ok(conn
+        .prepare_cached(NEXT_LATE)?
+        .query_row([due_after.unwrap_or(Millis::MIN)], |row| row.get(0))
+        .optional()?)
+}
+
 pub(super) fn extend_leases(
     conn: &Connection,
     held: &[Held],
@@ -247,6 +277,8 @@ mod tests {
         assert_index(LANE, &["lanes_ready"]);
         assert_index(NEXT_LEASE, &["targets_by_lease"]);
         assert_index(EXPIRED, &["targets_by_lease"]);
+        assert_index(LATE, &["targets_late"]);
+        assert_index(NEXT_LATE, &["targets_late"]);
         assert_index(NEXT_LOOK, &["targets_looks"]);
         assert_index(LOOKS, &["targets_looks"]);
         assert_index(NEXT_SENTINEL, &["targets_sentinels"]);

@@ -114,6 +114,15 @@ pub(super) fn note(conn: &Connection, name: &str) -> StoreResult<Option<String>>
         .optional()?)
 }
 
+pub(super) fn beat(conn: &Connection, now: Millis) -> StoreResult<Millis> {
+    Ok(conn
+        .prepare_cached(
+            "INSERT INTO notes (name, value) VALUES ('beat', ?1) ON CONFLICT (name) DO UPDATE \
+             SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER)) RETURNING CAST(value AS INTEGER)",
+        )?
+        .query_row([now.to_string()], |row| row.get(0))?)
+}
+
 pub(super) fn put_notes(conn: &Connection, notes: &[(&'static str, String)]) -> StoreResult<()> {
     let mut statement = conn.prepare_cached(
         "INSERT INTO notes (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",

@@ -27,13 +27,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::civil::Date;
+use multi_upload_wire::ErrorCode;
 use tokio::sync::watch;
 
 use super::{
     AccountRow, AccountUse, ApiKeyRow, Begun, Census, ConnectRow, CreateOutcome, DataKeyRow,
-    EditOutcome, EventRow, GoneMedia, Held, KeptTime, MediaRow, Millis, NewUpload, Owner, Retime,
-    SlotOutcome, SlotRow, Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter,
-    UploadRow, WriteLimit,
+    EditOutcome, EventRow, GoneMedia, Held, Idempotency, KeptTime, KeyUse, MediaRow, Millis,
+    NewUpload, Owner, Rest, Retime, SlotOutcome, SlotRow, Store, StoreResult, TargetChange,
+    TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
 use readers::Readers;
 use writer::Writer;
@@ -114,6 +115,36 @@ impl Store for SqliteStore {
         let (owner, key) = (owner.clone(), key.to_owned());
         self.readers
             .run(move |conn| uploads::answered(conn, &owner, &key, now))
+            .await
+    }
+
+    async fn begin_request(
+        &self,
+        owner: &Owner,
+        key: &str,
+        body_hash: Vec<u8>,
+        now: Millis,
+    ) -> StoreResult<Option<KeyUse>> {
+        let owner = owner.clone();
+        let key = Idempotency {
+            key: key.to_owned(),
+            body_hash,
+            answer: String::new(),
+        };
+        self.writer
+            .run(move |tx| uploads::take_key(tx.conn, &owner, now, &key))
+            .await
+    }
+
+    async fn end_request(
+        &self,
+        owner: &Owner,
+        key: &str,
+        answer: Option<String>,
+    ) -> StoreResult<()> {
+        let (owner, key) = (owner.clone(), key.to_owned());
+        self.writer
+            .run(move |tx| uploads::end_request(tx.conn, &owner, &key, answer.as_deref()))
             .await
     }
 
@@ -218,13 +249,62 @@ impl Store for SqliteStore {
         owner: &Owner,
         account_id: &str,
         until: Millis,
+        why: ErrorCode,
     ) -> StoreResult<()> {
         let account = lanes::Account {
             mode: owner.mode.as_str(),
             id: account_id.to_owned(),
         };
         self.writer
-            .run(move |tx| turns::hold(tx.conn, &account, until))
+            .run(move |tx| turns::hold(tx.conn, &account, until, why))
+            .await
+    }
+
+    async fn rests(
+        &self,
+        owner: &Owner,
+        account_ids: Vec<String>,
+        now: Millis,
+    ) -> StoreResult<Vec<Rest>> {
+        let mode = owner.mode.as_str();
+        self.readers
+            .run(move |conn| {
+                let accounts = account_ids.into_iter();
+                accounts
+                    .map(|id| turns::rest(conn, &lanes::Account { mode, id }, now))
+                    .filter_map(Result::transpose)
+                    .collect()
+            })
+            .await
+    }
+
+    async fn late(
+        &self,
+        now: Millis,
+        due_after: Option<Millis>,
+        limit: u32,
+    ) -> StoreResult<Vec<TargetRow>> {
+        self.readers
+            .run(move |conn| claims::late(conn, now, due_after, limit))
+            .await
+    }
+
+    async fn next_late(&self, due_after: Option<Millis>) -> StoreResult<Option<Millis>> {
+        self.readers
+            .run(move |conn| claims::next_late(conn, due_after))
+            .await
+    }
+
+    async fn is_in_doubt(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        fingerprint: &str,
+    ) -> StoreResult<bool> {
+        let (mode, account_id) = (owner.mode.as_str(), account_id.to_owned());
+        let fingerprint = fingerprint.to_owned();
+        self.readers
+            .run(move |conn| targets::is_in_doubt(conn, mode, &account_id, &fingerprint))
             .await
     }
 
@@ -515,6 +595,15 @@ impl Store for SqliteStore {
         self.writer
             .run(move |tx| keys::put_notes(tx.conn, &notes))
             .await
+    }
+
+    async fn beat(&self, now: Millis, _adopt: bool) -> StoreResult<Millis> {
+        self.writer.run(move |tx| keys::beat(tx.conn, now)).await
+    }
+
+    /// One file is as good as another.
+    async fn is_copy(&self) -> StoreResult<bool> {
+        Ok(false)
     }
 
     async fn begin_media(&self, row: MediaRow, allowance: Option<u64>) -> StoreResult<Begun> {

@@ -295,6 +295,21 @@ pub(super) fn known_remote_ids(
     Ok(known)
 }
 
+/// In two parts, each with an index of its own.
+const IN_DOUBT: &str = "SELECT EXISTS (SELECT 1 FROM targets WHERE mode = ?1 AND account_id = ?2 AND fingerprint = ?3 AND phase IN (2, 3, 4)) \
+     OR EXISTS (SELECT 1 FROM targets WHERE mode = ?1 AND account_id = ?2 AND fingerprint = ?3 AND phase = 10)";
+
+pub(super) fn is_in_doubt(
+    conn: &Connection,
+    mode: &str,
+    account_id: &str,
+    fingerprint: &str,
+) -> StoreResult<bool> {
+    Ok(conn
+        .prepare_cached(IN_DOUBT)?
+        .query_row([mode, account_id, fingerprint], |row| row.get(0))?)
+}
+
 pub(super) fn open_after(
     conn: &Connection,
     owner: &Owner,
@@ -316,6 +331,10 @@ mod tests {
     #[test]
     fn asking_costs_the_same_among_many_targets() {
         assert_index(OPEN_AFTER, &["PRIMARY KEY", "targets_queue"]);
+        assert_index(
+            IN_DOUBT,
+            &["CONSTANT ROW", "targets_alone", "targets_in_review"],
+        );
         assert_index(BASELINE, &["baselines_by_target"]);
         assert_index(FORGET_BASELINES, &["baselines_by_target"]);
         assert_index(BY_REMOTE_ID, &["targets_by_remote_id"]);

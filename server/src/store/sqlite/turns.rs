@@ -1,11 +1,12 @@
 //! Turns: the row of each account that says when something can be taken from it, so that accounts are served one after the other
 //! however much each has waiting.
 
+use multi_upload_wire::ErrorCode;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::codec::mode_from_db;
 use super::lanes::Account;
-use crate::store::{AccountUse, Millis, StoreResult, WriteLimit};
+use crate::store::{AccountUse, Millis, Rest, StoreResult, WriteLimit};
 
 /// When the first account has its turn.
 pub(super) const NEXT: &str =
@@ -101,14 +102,36 @@ pub(super) fn gave_back(conn: &Connection, account: &Account) -> StoreResult<()>
     Ok(())
 }
 
-/// Takes nothing from the account before `until`.
-pub(super) fn hold(conn: &Connection, account: &Account, until: Millis) -> StoreResult<()> {
+/// Takes nothing from the account before `until`, nor before what was said earlier.
+pub(super) fn hold(
+    conn: &Connection,
+    account: &Account,
+    until: Millis,
+    why: ErrorCode,
+) -> StoreResult<()> {
     conn.prepare_cached(
-        "INSERT INTO turns (mode, account_id, open_at, room_at, served_at, turn_at) VALUES (?1, ?2, ?3, 0, 0, NULL) \
-         ON CONFLICT DO UPDATE SET open_at = excluded.open_at",
+        "INSERT INTO turns (mode, account_id, open_at, held_for, room_at, served_at, turn_at) VALUES (?1, ?2, ?3, ?4, 0, 0, NULL) \
+         ON CONFLICT DO UPDATE SET open_at = excluded.open_at, held_for = excluded.held_for WHERE open_at < excluded.open_at",
     )?
-    .execute(params![account.mode, account.id, until])?;
+    .execute(params![account.mode, account.id, until, why.as_str()])?;
     refresh(conn, account)
+}
+
+const REST: &str = "SELECT account_id, max(open_at, room_at), CASE WHEN open_at >= room_at THEN held_for END FROM turns \
+     WHERE mode = ?1 AND account_id = ?2 AND max(open_at, room_at) > ?3";
+
+/// The account's rest, if it rests at `now`.
+pub(super) fn rest(conn: &Connection, account: &Account, now: Millis) -> StoreResult<Option<Rest>> {
+    Ok(conn
+        .prepare_cached(REST)?
+        .query_row(params![account.mode, account.id, now], |row| {
+            Ok(Rest {
+                account_id: row.get(0)?,
+                until: row.get(1)?,
+                why: row.get(2)?,
+            })
+        })
+        .optional()?)
 }
 
 /// A clock that was ahead and went back left turns that lie in the future; nobody shall wait for them.
@@ -216,6 +239,7 @@ mod tests {
         assert_index(NEXT, &["turns_next"]);
         assert_index(READY, &["turns_next"]);
         assert_index(AHEAD, &["turns_by_served"]);
+        assert_index(REST, &["PRIMARY KEY"]);
         assert_index(REFRESH, &["lanes_ready"]);
         assert_index(CLAIMED, &["targets_under_way"]);
         assert_index(ARMED, &["attempts_of_account"]);

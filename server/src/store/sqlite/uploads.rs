@@ -17,7 +17,7 @@ use super::writer::Tx;
 use crate::slots::{Queue, Taken, settle};
 use crate::store::when::{first_day, keeps};
 use crate::store::{
-    CreateOutcome, EditOutcome, Idempotency, Millis, NewUpload, Owner, Phase, StoreError,
+    CreateOutcome, EditOutcome, Idempotency, KeyUse, Millis, NewUpload, Owner, Phase, StoreError,
     StoreResult, UploadEdit, UploadFilter, UploadRow, When, uses,
 };
 
@@ -122,7 +122,7 @@ fn create_one(
         }
     }
     if let Some(key) = &idempotency {
-        keep_key(tx.conn, &row, key)?;
+        keep_key(tx.conn, &row.owner, row.created_at, key)?;
     }
     let seq = tx.next_change();
     row.change_seq = from_db(seq);
@@ -209,27 +209,50 @@ fn used_before(
     row: &UploadRow,
     key: &Idempotency,
 ) -> StoreResult<Option<CreateOutcome>> {
-    let owner = &row.owner;
+    let used = key_use(conn, &row.owner, row.created_at, key)?;
+    Ok(used.map(|used| match used.answer {
+        Some(answer) if used.body_hash == key.body_hash => CreateOutcome::Replayed(answer),
+        _ => CreateOutcome::KeyMismatch,
+    }))
+}
+
+/// Stores a key, or says what it was used for within its life. An empty answer is none yet.
+pub(super) fn take_key(
+    conn: &Connection,
+    owner: &Owner,
+    now: Millis,
+    key: &Idempotency,
+) -> StoreResult<Option<KeyUse>> {
+    let used = key_use(conn, owner, now, key)?;
+    if used.is_none() {
+        keep_key(conn, owner, now, key)?;
+    }
+    Ok(used)
+}
+
+/// What a key was used for within its life.
+fn key_use(
+    conn: &Connection,
+    owner: &Owner,
+    now: Millis,
+    key: &Idempotency,
+) -> StoreResult<Option<KeyUse>> {
     let used = conn
         .prepare_cached(
             "SELECT n, body_hash, answer, created_at FROM idempotency WHERE team = ?1 AND mode = ?2 AND key = ?3",
         )?
         .query_row(params![owner.team, owner.mode.as_str(), key.key], |found| {
-            Ok((
-                found.get::<_, i64>(0)?,
-                found.get::<_, Vec<u8>>(1)?,
-                found.get::<_, String>(2)?,
-                found.get::<_, Millis>(3)?,
-            ))
+            let used = KeyUse {
+                body_hash: found.get(1)?,
+                answer: Some(found.get(2)?).filter(|answer: &String| !answer.is_empty()),
+                at: found.get(3)?,
+            };
+            Ok((found.get::<_, i64>(0)?, used))
         })
         .optional()?;
-    if let Some((n, body_hash, answer, created_at)) = used {
-        if row.created_at.saturating_sub(created_at) < IDEMPOTENCY_LIFE {
-            return Ok(Some(if body_hash == key.body_hash {
-                CreateOutcome::Replayed(answer)
-            } else {
-                CreateOutcome::KeyMismatch
-            }));
+    if let Some((n, used)) = used {
+        if now.saturating_sub(used.at) < IDEMPOTENCY_LIFE {
+            return Ok(Some(used));
         }
         conn.prepare_cached("DELETE FROM idempotency WHERE n = ?1")?
             .execute([n])?;
@@ -237,9 +260,8 @@ fn used_before(
     Ok(None)
 }
 
-/// Stores the key with the row's time.
-fn keep_key(conn: &Connection, row: &UploadRow, key: &Idempotency) -> StoreResult<()> {
-    let owner = &row.owner;
+/// Stores the key with its time.
+fn keep_key(conn: &Connection, owner: &Owner, now: Millis, key: &Idempotency) -> StoreResult<()> {
     conn.prepare_cached(
         "INSERT INTO idempotency (team, mode, key, body_hash, answer, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
@@ -249,8 +271,30 @@ fn keep_key(conn: &Connection, row: &UploadRow, key: &Idempotency) -> StoreResul
         key.key,
         key.body_hash,
         key.answer,
-        row.created_at,
+        now,
     ])?;
+    Ok(())
+}
+
+pub(super) fn end_request(
+    conn: &Connection,
+    owner: &Owner,
+    key: &str,
+    answer: Option<&str>,
+) -> StoreResult<()> {
+    let mode = owner.mode.as_str();
+    match answer {
+        Some(answer) => conn
+            .prepare_cached(
+                "UPDATE idempotency SET answer = ?4 WHERE team = ?1 AND mode = ?2 AND key = ?3 AND answer = ''",
+            )?
+            .execute([&owner.team, mode, key, answer])?,
+        None => conn
+            .prepare_cached(
+                "DELETE FROM idempotency WHERE team = ?1 AND mode = ?2 AND key = ?3 AND answer = ''",
+            )?
+            .execute([&owner.team, mode, key])?,
+    };
     Ok(())
 }
 
@@ -341,7 +385,7 @@ pub(super) fn list(
     limit: u32,
 ) -> StoreResult<Vec<UploadRow>> {
     let mode = owner.mode.as_str();
-    let statuses: Vec<&str> = filter.status.iter().map(|status| status.as_str()).collect();
+    let statuses = filter.stored_statuses();
     let (condition, values) = condition([&owner.team, &mode], filter, &statuses, &before);
     // SQLite folds the case of ASCII only, so texts are compared here.
     let q = filter.q.as_deref().map(str::to_lowercase);
@@ -382,6 +426,15 @@ fn condition<'a>(
             values.push(status);
         }
         condition.push(')');
+    }
+    if let Some(is_due) = filter.only_due() {
+        condition.push_str(&format!(
+            " AND (u.status <> 'scheduled' OR {}EXISTS (SELECT 1 FROM targets t WHERE t.n BETWEEN u.n * {POSITIONS} \
+             AND u.n * {POSITIONS} + {} AND t.phase = 1 AND t.due_at <= ?))",
+            if is_due { "" } else { "NOT " },
+            POSITIONS - 1
+        ));
+        values.push(&filter.now);
     }
     for (column, value) in [
         ("account_id", &filter.account),

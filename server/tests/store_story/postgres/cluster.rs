@@ -158,6 +158,28 @@ impl Place {
         Arc::new(self.open().await)
     }
 
+    /// Runs a program of PostgreSQL on this database: where an argument is empty, its address stands; at the end where none is.
+    pub(crate) async fn program(&self, name: &str, arguments: &[&str]) {
+        let folder = programs().expect("the programs of the server are here");
+        let mut command = Command::new(PathBuf::from(folder).join(name));
+        let mut is_named = false;
+        for argument in arguments {
+            is_named |= argument.is_empty();
+            command.arg(if argument.is_empty() {
+                self.url.as_str()
+            } else {
+                argument
+            });
+        }
+        if !is_named {
+            command.arg(&self.url);
+        }
+        let done = tokio::task::spawn_blocking(move || command.output());
+        let done = done.await.unwrap().unwrap();
+        let words = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{name}: {words}");
+    }
+
     /// Runs one statement beside the store; gives the first value, as text.
     pub(crate) async fn sql(&self, sql: &str) -> String {
         run(&self.url, sql).await

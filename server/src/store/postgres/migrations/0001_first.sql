@@ -72,6 +72,10 @@ CREATE UNIQUE INDEX targets_sending ON targets (mode, account_id, board) WHERE p
 -- Contents that a look could not tell apart: those that wait, and the one that is under way or in doubt.
 CREATE INDEX targets_twins_waiting ON targets (mode, account_id, fingerprint, board) WHERE phase IN (1, 5);
 CREATE UNIQUE INDEX targets_twins_under_way ON targets (mode, account_id, fingerprint) WHERE phase IN (2, 3, 4);
+-- What a person has to judge, for looks that may see its post.
+CREATE INDEX targets_in_review ON targets (mode, account_id, fingerprint) WHERE phase = 10;
+-- What has waited too long.
+CREATE INDEX targets_late ON targets (send_until) WHERE phase IN (1, 5);
 CREATE INDEX targets_by_lease ON targets (lease_until) WHERE phase IN (2, 3, 4) AND lease_until IS NOT NULL;
 -- Doubts by their next look, second looks for a duplicate by their time.
 CREATE INDEX targets_by_look ON targets (due_at) WHERE phase = 4 AND lease_until IS NULL;
@@ -89,6 +93,8 @@ CREATE TABLE pace (
     platform    text   COLLATE "C" NOT NULL,
     -- Nothing is taken before these: asked for from outside, and found from the write limit.
     held_until  bigint,
+    -- Code of what it is held for.
+    held_for    text,
     limit_until bigint,
     -- When something of it was taken last: accounts that wait take turns.
     served_at   bigint,

@@ -67,6 +67,10 @@ CREATE INDEX targets_queue ON targets (mode, account_id, board, due_at) WHERE ph
 CREATE UNIQUE INDEX targets_under_way ON targets (mode, account_id, board) WHERE phase IN (2, 3);
 -- Of those that a look could not tell apart at most one is under way or in doubt (claimed, armed, reconciling).
 CREATE UNIQUE INDEX targets_alone ON targets (mode, account_id, fingerprint) WHERE phase IN (2, 3, 4);
+-- What a person has to judge, for looks that may see its post.
+CREATE INDEX targets_in_review ON targets (mode, account_id, fingerprint) WHERE phase = 10;
+-- What has waited too long.
+CREATE INDEX targets_late ON targets (send_until) WHERE phase IN (1, 5);
 CREATE INDEX targets_by_lease ON targets (lease_until) WHERE lease_until IS NOT NULL;
 -- What is to be looked for next.
 CREATE INDEX targets_looks ON targets (due_at) WHERE phase = 4 AND lease_until IS NULL;
@@ -95,6 +99,8 @@ CREATE TABLE turns (
     mode       TEXT    NOT NULL,
     account_id TEXT    NOT NULL,
     open_at    INTEGER NOT NULL,
+    -- Code of what it is held for.
+    held_for   TEXT,
     room_at    INTEGER NOT NULL,
     served_at  INTEGER NOT NULL,
     turn_at    INTEGER,
