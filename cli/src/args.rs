@@ -44,6 +44,9 @@ pub(crate) enum Command {
     /// List, make, test and delete webhook endpoints
     #[command(subcommand)]
     Webhooks(Webhooks),
+    /// Check the log of who did what in a data folder, also while its service runs
+    #[command(subcommand)]
+    Audit(Audit),
     /// Copy the database of a data folder to one file, also while its service runs
     Backup(Backup),
     /// Put a backup back into a data folder whose service is stopped
@@ -416,6 +419,15 @@ pub(crate) enum Keys {
         /// key_...
         id: String,
 
+        #[command(flatten)]
+        data: Data,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Find every row that was changed, removed, swapped or cut off; exit code 1 if there is one
+    Verify {
         #[command(flatten)]
         data: Data,
     },

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use multi_upload_wire::{ErrorCode, ErrorInfo};
 use serde::Serialize;
 
+use crate::audit;
 use crate::clock::{Clock, rfc3339};
 use crate::config::Database;
 use crate::engine::lock_folder;
@@ -186,6 +187,11 @@ fn put_aside(database: &Path) -> std::io::Result<PathBuf> {
     let before = named(&aside);
     if std::fs::hard_link(database, &before).is_err() {
         copy_private(database, &before)?;
+    }
+    // They tell of rows that the restored database does not have.
+    let checkpoints = database.with_file_name(audit::FILE);
+    if checkpoints.exists() {
+        std::fs::rename(&checkpoints, format!("{}{aside}", checkpoints.display()))?;
     }
     for part in ["-wal", "-shm"] {
         if named(part).exists() {

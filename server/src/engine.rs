@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::accounts::{Accounts, Parts};
 use crate::api;
+use crate::audit::{AuditKeys, Sealer};
 use crate::config::{Config, DEFAULT_TEAM, Database};
 use crate::epoch::{self, Epoch};
 use crate::gate::Gate;
@@ -57,6 +58,7 @@ struct Inner {
     app: App,
     dispatcher: Dispatcher,
     deliverer: Deliverer,
+    sealer: Sealer,
     upkeep: (CancellationToken, TaskTracker),
     epoch: Arc<Epoch>,
     admin_key: Option<CreatedApiKey>,
@@ -89,7 +91,7 @@ impl Engine {
             // Every engine of the database must have the same one: none may invent it.
             None => MasterKey::load()?,
         };
-        let vault = Vault::open(Arc::clone(&store), master).await?;
+        let vault = Vault::open(Arc::clone(&store), master.clone()).await?;
         let pinterest: Arc<dyn Platform> = Arc::new(Pinterest::new(config.pinterest.clone())?);
         let platforms = Platforms::new([pinterest]);
         let wake = Wake::default();
@@ -143,6 +145,8 @@ impl Engine {
             media,
             gate: Gate::new(config.allow_private_urls),
             vault,
+            audit_keys: AuditKeys::of(&master)?,
+            audit_news: Arc::default(),
             mail: Mail::default(),
             platforms,
             clock: config.clock.clone(),
@@ -153,6 +157,14 @@ impl Engine {
         }));
         let dispatcher = Dispatcher::start(app.clone());
         let deliverer = Deliverer::start(app.clone());
+        let sealer = Sealer::start(
+            Arc::clone(&app.store),
+            &master,
+            &app.config.data,
+            app.clock.clone(),
+            app.changes.clone(),
+            Arc::clone(&app.audit_news),
+        )?;
         if let Some(wakes) = wakes {
             pass_on(wakes, app.wake.clone());
         }
@@ -161,6 +173,7 @@ impl Engine {
             app,
             dispatcher,
             deliverer,
+            sealer,
             upkeep,
             epoch,
             admin_key,
@@ -211,6 +224,8 @@ impl Engine {
         self.0.deliverer.stop().await;
         self.0.app.accounts.settle().await;
         beat(&self.0.app, &self.0.epoch).await;
+        // Last of those who work: it seals what the others did.
+        self.0.sealer.stop().await;
         if let Err(error) = self.0.app.store.close().await {
             tracing::error!(%error, "the database did not close cleanly");
         }

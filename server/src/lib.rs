@@ -35,6 +35,8 @@ pub use clock::Clock;
 pub use config::{Config, DEFAULT_TEAM, Database, Redirect};
 pub use engine::Engine;
 pub use media::{Blobs, MAX_BYTES, MAX_IMAGE_BYTES, MediaSettings, parse_size};
-pub use offline::{create_key_offline, list_keys_offline, revoke_key_offline};
+pub use offline::{
+    create_key_offline, list_keys_offline, revoke_key_offline, verify_audit_offline,
+};
 pub use time::parse_duration;
 pub use vault::MasterKey;

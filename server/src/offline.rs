@@ -4,13 +4,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use multi_upload_wire::{ApiKey, CreateApiKey, CreatedApiKey, ErrorCode, ErrorInfo, Mode};
+use multi_upload_wire::{
+    ApiKey, AuditReport, CreateApiKey, CreatedApiKey, ErrorCode, ErrorInfo, Mode,
+};
 
+use crate::audit::{Actor, AuditKeys, Kind, acting, verify};
 use crate::clock::Clock;
 use crate::config::{DEFAULT_TEAM, Database};
 use crate::engine::make_private_folder;
 use crate::keys;
 use crate::store::{Owner, Store, open_beside};
+use crate::vault::MasterKey;
 
 /// Makes a key. The folder and its database are made where they are missing.
 ///
@@ -29,7 +33,7 @@ pub async fn create_key_offline(
     };
     let (row, created) = keys::generate(&owner, &request, Clock::system().now())?;
     let store = open(database, data).await?;
-    store.create_api_key(row).await?;
+    acting(operator(), store.create_api_key(row)).await?;
     store.close().await?;
     Ok(created)
 }
@@ -65,11 +69,38 @@ pub async fn revoke_key_offline(
             "Check the id and the folder; `multi-upload keys list` shows what there is.",
         ));
     }
-    store
-        .revoke_api_key(DEFAULT_TEAM, id, Clock::system().now())
-        .await?;
+    let revoked = store.revoke_api_key(DEFAULT_TEAM, id, Clock::system().now());
+    acting(operator(), revoked).await?;
     store.close().await?;
     Ok(())
+}
+
+/// Checks the log of who did what, beside a running service or without one. The root key is that of the settings, or the
+/// data folder's.
+///
+/// # Errors
+/// `CONFIG_INVALID` or `STORAGE_FAILED` when the folder or the root key cannot be used.
+pub async fn verify_audit_offline(
+    database: &Database,
+    data: &Path,
+) -> Result<AuditReport, ErrorInfo> {
+    let master = match database {
+        Database::Folder => MasterKey::load_or_create(data)?,
+        Database::Postgres(_) => MasterKey::load()?,
+    };
+    let store = open(database, data).await?;
+    let keys = AuditKeys::of(&master)?;
+    let report = verify(store.as_ref(), &keys, data, DEFAULT_TEAM).await?;
+    store.close().await?;
+    Ok(report)
+}
+
+/// Who runs the command.
+fn operator() -> Actor {
+    Actor {
+        kind: Kind::Local,
+        ..Actor::default()
+    }
 }
 
 async fn open(database: &Database, data: &Path) -> Result<Arc<dyn Store>, ErrorInfo> {

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use multi_upload_platforms::{Platform, Rate};
 use multi_upload_wire::{ErrorCode, ErrorInfo, FieldError};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
+use crate::audit::AuditKeys;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gate::Gate;
@@ -35,6 +36,10 @@ pub(crate) struct AppInner {
     pub(crate) gate: Gate,
     /// Seals secrets.
     pub(crate) vault: Vault,
+    /// What the log of who did what is sealed with.
+    pub(crate) audit_keys: AuditKeys,
+    /// Wakes its sealer.
+    pub(crate) audit_news: Arc<Notify>,
     /// Wakes the deliverer of webhooks.
     pub(crate) mail: Mail,
     pub(crate) platforms: Platforms,

@@ -84,7 +84,8 @@ def test_nothing_else_is_accepted() -> None:
 
 
 def test_a_secret_that_is_none_is_named_but_not_shown() -> None:
-    for secret in ("", "hunter2", "whsec_***", []):
+    wrong: list[str | list[str]] = ["", "hunter2", "whsec_***", []]
+    for secret in wrong:
         with pytest.raises(ConfigError) as caught:
             verify_webhook(BODY, headers(), secret)
         assert "hunter2" not in str(caught.value)

@@ -8,6 +8,7 @@
 //! them is the server, which also knows the time zone rules.
 
 mod account;
+mod audit;
 mod board;
 mod error;
 mod event;
@@ -19,6 +20,7 @@ mod upload;
 mod webhook;
 
 pub use account::{Account, AccountStatus, ConnectRequest, ConnectSession};
+pub use audit::{AuditEntry, AuditFault, AuditReport};
 pub use board::{Board, CreateBoard, CreateSection, Section};
 pub use error::{
     Category, ErrorCode, ErrorInfo, FieldError, Outcome, PlatformFailure, REGISTRY, RegistryEntry,

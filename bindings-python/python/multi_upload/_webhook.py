@@ -27,4 +27,5 @@ def verify_webhook(
     """
     secrets = [secret] if isinstance(secret, str) else list(secret)
     raw = body.encode() if isinstance(body, str) else bytes(body)
-    return load().verify_webhook(raw, list(headers.items()), secrets)
+    event: dict[str, Any] = load().verify_webhook(raw, list(headers.items()), secrets)
+    return event

@@ -1,5 +1,6 @@
 //! The commands: those that run something, those that talk to a service, and those that open a data folder.
 
+mod audit;
 mod backup;
 mod boards;
 mod connect;
@@ -28,6 +29,7 @@ pub(crate) async fn run(command: Command, output: Output) -> Result<i32, ErrorIn
         Command::Uploads(args) => uploads::list(args, output).await,
         Command::Watch(args) => uploads::watch(args, output).await,
         Command::Keys(args) => keys::run(args, output).await,
+        Command::Audit(args) => audit::run(args, output).await,
         Command::Webhooks(args) => webhooks::run(args, output).await,
         Command::Backup(args) => backup::backup(args, output).await,
         Command::Restore(args) => backup::restore(args, output).await,

@@ -110,7 +110,12 @@ pub(crate) async fn guard(
                 at: Some(app.clock.now()),
             };
             request.extensions_mut().insert(caller);
-            acting(actor, next.run(request)).await
+            let changes = !request.method().is_safe();
+            let answer = acting(actor, next.run(request)).await;
+            if changes {
+                app.audit_news.notify_one();
+            }
+            answer
         }
         Err(problem) => {
             let (parts, body) = request.into_parts();

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod api_keys;
+mod audit;
 mod auth;
 mod body;
 mod callback;
@@ -154,6 +155,8 @@ pub(crate) fn router(app: App) -> Router {
             post(webhooks::redeliver),
         )
         .add("/metrics", AuditRead, get(metrics::metrics))
+        .add("/v1/audit", AuditRead, get(audit::list))
+        .add("/v1/audit/verify", AuditRead, get(audit::verify))
         .open("/v1/media", options(tus::options))
         .open("/v1/media/{id}", options(tus::options))
         .open("/oauth/{platform}/callback", get(callback::callback))

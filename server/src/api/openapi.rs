@@ -4,7 +4,9 @@ use multi_upload_wire::{ErrorInfo, REGISTRY};
 use serde_json::{Value, json};
 use utoipa::{OpenApi, ToResponse};
 
-use super::{accounts, api_keys, callback, health, limits, metrics, slots, tus, uploads, webhooks};
+use super::{
+    accounts, api_keys, audit, callback, health, limits, metrics, slots, tus, uploads, webhooks,
+};
 
 /// An answer that is not a success.
 #[derive(ToResponse)]
@@ -36,6 +38,7 @@ pub(crate) struct Problem(ErrorInfo);
         api_keys::list, api_keys::create, api_keys::revoke,
         webhooks::list, webhooks::create, webhooks::get, webhooks::update, webhooks::delete, webhooks::test,
         webhooks::rotate, webhooks::deliveries, webhooks::redeliver,
+        audit::list, audit::verify,
         callback::callback, health::healthz, health::readyz, metrics::metrics
     ),
     components(schemas(ErrorInfo), responses(Problem)),
@@ -47,6 +50,7 @@ pub(crate) struct Problem(ErrorInfo);
         (name = "media", description = "Files, uploaded by tus 1.0."),
         (name = "api keys", description = "Keys for callers of this API."),
         (name = "webhooks", description = "Addresses that are told what happens, signed by Standard Webhooks."),
+        (name = "audit", description = "Who did what, in a chain that shows every change."),
         (name = "service", description = "Health.")
     ),
     security(("api_key" = []))

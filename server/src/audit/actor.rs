@@ -10,13 +10,10 @@ use crate::store::Millis;
 /// Who is at work.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Actor {
-    #[allow(dead_code, reason = "the log of who did what comes next")]
     pub(crate) kind: Kind,
     /// `key_…` of a key.
-    #[allow(dead_code, reason = "the log of who did what comes next")]
     pub(crate) id: Option<String>,
     /// Of the request that it came with.
-    #[allow(dead_code, reason = "the log of who did what comes next")]
     pub(crate) request_id: Option<String>,
     /// When it began, by the service's clock.
     pub(crate) at: Option<Millis>,
@@ -37,7 +34,6 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    #[allow(dead_code, reason = "the log of who did what comes next")]
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Machine => "machine",

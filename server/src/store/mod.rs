@@ -7,6 +7,7 @@
 //! - Not found is `None`; an error is always trouble with the database itself.
 //! - Every call names the team (and mode) whose rows it may touch.
 
+mod audit;
 mod codec;
 mod model;
 mod open;
@@ -25,6 +26,8 @@ use multi_upload_wire::ErrorCode;
 
 pub(crate) use open::{FILE, Opened, open, open_beside};
 
+use audit::without_query;
+pub use audit::{AuditFilter, AuditHead, AuditRow, AuditStore, ChainKey, NewAudit};
 pub use webhooks::{DeliveryRow, DeliveryState, LaneResult, NewMessage, WebhookRow, WebhookStore};
 
 pub use model::{
@@ -59,7 +62,7 @@ pub type StoreResult<T> = Result<T, StoreError>;
 
 /// The store.
 #[async_trait]
-pub trait Store: WebhookStore {
+pub trait Store: WebhookStore + AuditStore {
     // ---- uploads
 
     /// Stores uploads with their targets and first events, each row for itself: in one transaction all rows that can be

@@ -9,7 +9,9 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use multi_upload_wire::{ErrorCode, ErrorInfo};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 const SETTING: &str = "MULTI_UPLOAD_MASTER_KEY";
@@ -26,6 +28,14 @@ impl fmt::Debug for MasterKey {
 }
 
 impl MasterKey {
+    /// Another key, for one purpose: from it the root key cannot be reckoned.
+    pub(crate) fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_slice())
+            .expect("HMAC takes keys of every length");
+        mac.update(purpose.as_bytes());
+        Zeroizing::new(mac.finalize().into_bytes().into())
+    }
+
     /// The key of a text: 64 hexadecimal digits, or base64 of 32 bytes.
     ///
     /// # Errors

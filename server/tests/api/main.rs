@@ -4,6 +4,7 @@
 
 mod accounts;
 mod actions;
+mod audit;
 mod bad_input;
 mod media;
 mod metrics;

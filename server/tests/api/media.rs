@@ -24,9 +24,9 @@ fn png(width: u32, height: u32, length: usize) -> Vec<u8> {
 
 /// An extended WebP of 64 x 48 pixels, with filling for the picture.
 fn webp() -> Vec<u8> {
-    let mut bytes = b"RIFF\x20\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0".to_vec();
+    let mut bytes = b"RIFF\x24\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0".to_vec();
     bytes.extend([63, 0, 0, 47, 0, 0]);
-    bytes.extend(b"VP8L\x02\0\0\0\x2f\0");
+    bytes.extend(b"VP8L\x06\0\0\0\x2f\x3f\xc0\x0b\0\0");
     bytes
 }
 

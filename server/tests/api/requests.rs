@@ -129,7 +129,7 @@ async fn paths_methods_and_ids_that_are_wrong() {
     let service = Service::start().await;
     assert_problem(&service.get("/v1/nothing").await, 404, "NOT_FOUND");
     assert_problem(&service.get("/").await, 404, "NOT_FOUND");
-    assert_problem(&service.get("/v1/webhooks").await, 404, "NOT_FOUND");
+    assert_problem(&service.get("/v1/media").await, 405, "METHOD_NOT_ALLOWED");
     let reply = service.delete("/v1/uploads").await;
     assert_problem(&reply, 405, "METHOD_NOT_ALLOWED");
     let allow = reply.headers["allow"].to_str().unwrap();

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod audit;
 mod doubts;
 mod files;
 mod others;
@@ -76,6 +77,7 @@ rules! {
     webhooks: endpoints_are_kept_for_their_owner, a_change_is_queued_with_its_event_for_those_who_want_it,
         several_changes_at_once_are_told_in_order, accounts_are_told_of, deliveries_of_a_subject_go_in_order, a_lane_has_one_holder,
         what_was_delivered_is_forgotten_in_time, a_new_upload_of_each_kind_is_told_as_it_is;
+    audit: every_change_is_written_down, rows_are_sealed_in_a_chain_for_each_team;
 }
 
 /// What holds only where one process owns the database.

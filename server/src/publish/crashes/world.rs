@@ -122,6 +122,9 @@ impl World {
             media,
             gate: crate::gate::Gate::new(true),
             vault: self.vault.clone(),
+            audit_keys: crate::audit::AuditKeys::of(&MasterKey::parse(&"0a".repeat(32)).unwrap())
+                .unwrap(),
+            audit_news: Arc::default(),
             mail: crate::webhooks::Mail::default(),
             platforms,
             clock: self.clock.clone(),

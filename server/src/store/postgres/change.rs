@@ -8,12 +8,13 @@ use tokio_postgres::error::SqlState;
 
 use super::codec::{TARGET, json_opt, phase_to_db, target, to_db};
 use super::db::{Db, begin, execute, rows};
-use super::events;
+use super::events::{self, Entry};
 use super::listen::{self, Told};
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
 use super::wall_times;
 use super::webhooks::{self, Step};
+use crate::audit::Actor;
 use crate::store::{AttemptChange, Millis, Phase, StoreError, TargetChange, TargetRow};
 
 /// Where a target is.
@@ -41,8 +42,11 @@ struct Done<'a> {
 /// One transaction for all of them, in their order.
 pub(super) async fn change(
     db: &Db,
-    changes: &[&TargetChange],
+    items: &[&(Actor, TargetChange)],
 ) -> Res<(Vec<Option<TargetRow>>, Option<Told>)> {
+    let changes: Vec<_> = items.iter().map(|(_, change)| change).collect();
+    let changes = changes.as_slice();
+    let actors: Vec<_> = items.iter().map(|(by, _)| by).collect();
     let mut client = db.client().await?;
     let tx = begin(&mut client).await?;
     let mut accounts = BTreeSet::new();
@@ -61,7 +65,7 @@ pub(super) async fn change(
     let places = find(&tx, changes).await?;
     let mut done = Done::default();
     for round in rounds(&places) {
-        apply(&tx, &round, changes, &mut results, &mut done).await?;
+        apply(&tx, &round, changes, &actors, &mut results, &mut done).await?;
     }
     if done.uploads.is_empty() {
         return Ok((results, None));
@@ -171,6 +175,7 @@ async fn apply<'a>(
     tx: &Transaction<'_>,
     round: &[(usize, &Place)],
     changes: &[&'a TargetChange],
+    actors: &[&Actor],
     results: &mut [Option<TargetRow>],
     done: &mut Done<'a>,
 ) -> Res<()> {
@@ -197,7 +202,13 @@ async fn apply<'a>(
     free_slots(tx, &moved).await?;
     let new_events: Vec<_> = moved
         .iter()
-        .map(|(_, place, change)| (place.upload, &change.event))
+        .map(|(index, place, change)| Entry {
+            upload: place.upload,
+            upload_id: &change.row.upload_id,
+            owner: &change.row.owner,
+            event: &change.event,
+            by: actors[*index],
+        })
         .collect();
     events::insert(tx, &new_events).await?;
     let numbers: Vec<_> = moved.iter().map(|(_, place, _)| place.n).collect();

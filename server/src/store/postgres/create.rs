@@ -7,11 +7,13 @@ use multi_upload_wire::UploadStatus;
 
 use super::codec::{POSITIONS, from_db, json, json_opt, phase_to_db, to_db};
 use super::db::{Db, begin, execute, rows};
+use super::events::Entry;
 use super::listen::Told;
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
 use super::wall_times::{self, Placed};
 use super::{events, listen, media, webhooks};
+use crate::audit::Actor;
 use crate::store::{
     CreateOutcome, Idempotency, Millis, NewUpload, Phase, StoreError, StoreResult, TargetRow,
     UploadRow, When, uses,
@@ -36,22 +38,25 @@ pub(super) fn check(uploads: &[NewUpload]) -> StoreResult<()> {
 /// One transaction for all of them, in their order.
 pub(super) async fn create(
     db: &Db,
-    uploads: &[&NewUpload],
+    items: &[&(Actor, NewUpload)],
 ) -> Res<(Vec<CreateOutcome>, Option<Told>)> {
+    let uploads: Vec<_> = items.iter().map(|(_, new)| new).collect();
+    let uploads = uploads.as_slice();
     let mut client = db.client().await?;
     let tx = begin(&mut client).await?;
     let uses = use_keys(&tx, uploads).await?;
-    let new: Vec<_> = uploads
+    let fresh: Vec<_> = items
         .iter()
         .zip(&uses)
         .filter(|(_, used)| matches!(used, Use::New))
         .map(|(new, _)| *new)
         .collect();
-    let (stored, told) = if new.is_empty() {
+    let (stored, told) = if fresh.is_empty() {
         (Vec::new(), None)
     } else {
-        insert(&tx, &new).await?
+        insert(&tx, &fresh).await?
     };
+    let new: Vec<_> = fresh.iter().map(|(_, new)| new).collect();
     settle_keys(&tx, &new, &stored).await?;
     tx.commit().await?;
     let mut stored = stored.into_iter();
@@ -243,13 +248,14 @@ async fn use_keys(tx: &Transaction<'_>, uploads: &[&NewUpload]) -> Res<Vec<Use>>
 /// One outcome for each, and what to tell if anything was stored.
 async fn insert(
     tx: &Transaction<'_>,
-    new: &[&NewUpload],
+    items: &[&(Actor, NewUpload)],
 ) -> Res<(Vec<CreateOutcome>, Option<Told>)> {
+    let new: Vec<_> = items.iter().map(|(_, new)| new).collect();
     let mut accounts = BTreeSet::new();
     let mut locks = BTreeSet::new();
     let mut touched = Touched::default();
     let mut wake = false;
-    for new in new {
+    for new in &new {
         for target in &new.row.targets {
             let account = Account {
                 mode: new.row.owner.mode.as_str().to_owned(),
@@ -266,7 +272,7 @@ async fn insert(
     }
     pace::make(tx, &accounts).await?;
     pace::lock(tx, &locks).await?;
-    let placed = wall_times::place(tx, new).await?;
+    let placed = wall_times::place(tx, &new).await?;
     let count = placed.iter().filter(|placed| placed.is_ok()).count();
     if count == 0 {
         let refused = placed.into_iter().filter_map(Result::err);
@@ -283,7 +289,7 @@ async fn insert(
     .collect();
     let (mut stored, mut all_events, mut times) = (Vec::new(), Vec::new(), Vec::new());
     let mut outcomes = Vec::with_capacity(placed.len());
-    for (new, placed) in new.iter().zip(placed) {
+    for ((by, new), placed) in items.iter().zip(placed) {
         match placed {
             Ok(Placed {
                 mut row,
@@ -292,7 +298,7 @@ async fn insert(
             }) => {
                 row.status = UploadStatus::of_targets(row.targets.iter().map(|t| t.phase.status()));
                 stored.push(row);
-                all_events.push(events);
+                all_events.push((by, events));
                 times.push((&new.when, places));
                 outcomes.push(None);
             }
@@ -301,8 +307,17 @@ async fn insert(
     }
     let first_events: Vec<_> = numbers
         .iter()
+        .zip(&stored)
         .zip(&all_events)
-        .flat_map(|(n, events)| events.iter().map(|event| (*n, event)))
+        .flat_map(|((n, row), (by, events))| {
+            events.iter().map(|event| Entry {
+                upload: *n,
+                upload_id: &row.id,
+                owner: &row.owner,
+                event,
+                by,
+            })
+        })
         .collect();
     insert_targets(tx, &numbers, &stored).await?;
     let kept: Vec<_> = numbers
@@ -320,6 +335,7 @@ async fn insert(
     media::set_uses(tx, &named).await?;
     drop(named);
     events::insert(tx, &first_events).await?;
+    drop(first_events);
     pace::refresh(tx, &touched).await?;
     webhooks::uploads_created(tx, &stored).await?;
     // Last, because it takes the places in the change feed. The references to these rows are checked at the commit.

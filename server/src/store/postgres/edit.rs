@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use super::codec::{POSITIONS, json, json_opt, phase_to_db, to_db};
 use super::db::{Db, begin, execute, row, rows};
+use super::events::Entry;
 use super::listen::{self, Told};
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
 use super::{events, media, uploads, wall_times, webhooks};
+use crate::audit;
 use crate::store::{EditOutcome, Phase, StoreError, UploadEdit, uses};
 
 pub(super) async fn edit(db: &Db, edit: &UploadEdit) -> Res<(EditOutcome, Option<Told>)> {
@@ -113,11 +115,18 @@ pub(super) async fn edit(db: &Db, edit: &UploadEdit) -> Res<(EditOutcome, Option
         ],
     )
     .await?;
-    let new_events: Vec<_> = std::iter::once(&edit.event)
+    let by = audit::current();
+    let entries: Vec<_> = std::iter::once(&edit.event)
         .chain(&told_events)
-        .map(|event| (n, event))
+        .map(|event| Entry {
+            upload: n,
+            upload_id: &new.id,
+            owner: &new.owner,
+            event,
+            by: &by,
+        })
         .collect();
-    events::insert(&tx, &new_events).await?;
+    events::insert(&tx, &entries).await?;
     pace::refresh(&tx, &touched).await?;
     webhooks::upload_edited(&tx, &new.owner, &new.id, edit.event.at).await?;
     let told = Told {

@@ -24,6 +24,7 @@ macro_rules! transaction {
 }
 
 mod accounts;
+mod audit;
 mod census;
 mod change;
 mod claim;
@@ -59,13 +60,14 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::audit::{of_new_key, of_tokens};
 use super::{
     AccountRow, AccountUse, ApiKeyRow, Begun, Census, ConnectRow, CreateOutcome, DataKeyRow,
-    EditOutcome, EventRow, GoneMedia, Held, KeptTime, KeyUse, MediaRow, Millis, NewUpload, Owner,
-    Rest, Retime, SlotOutcome, SlotRow, Store, StoreResult, TargetChange, TargetRow, UploadEdit,
-    UploadFilter, UploadRow, WriteLimit,
+    EditOutcome, EventRow, GoneMedia, Held, KeptTime, KeyUse, MediaRow, Millis, NewAudit,
+    NewUpload, Owner, Rest, Retime, SlotOutcome, SlotRow, Store, StoreResult, TargetChange,
+    TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
-use crate::audit;
+use crate::audit::{Actor, current};
 use db::{Db, again};
 use listen::{Ears, Told};
 use tls::Tls;
@@ -76,10 +78,10 @@ use writer::{Work, Writer};
 struct Creates(Db);
 
 impl Work for Creates {
-    type Item = NewUpload;
+    type Item = (Actor, NewUpload);
     type Outcome = CreateOutcome;
 
-    async fn run(&self, items: &[&NewUpload]) -> Res<(Vec<CreateOutcome>, Option<Told>)> {
+    async fn run(&self, items: &[&(Actor, NewUpload)]) -> Res<(Vec<CreateOutcome>, Option<Told>)> {
         create::create(&self.0, items).await
     }
 }
@@ -88,10 +90,13 @@ impl Work for Creates {
 struct Changes(Db);
 
 impl Work for Changes {
-    type Item = TargetChange;
+    type Item = (Actor, TargetChange);
     type Outcome = Option<TargetRow>;
 
-    async fn run(&self, items: &[&TargetChange]) -> Res<(Vec<Option<TargetRow>>, Option<Told>)> {
+    async fn run(
+        &self,
+        items: &[&(Actor, TargetChange)],
+    ) -> Res<(Vec<Option<TargetRow>>, Option<Told>)> {
         change::change(&self.0, items).await
     }
 }
@@ -195,7 +200,10 @@ impl PgStore {
 impl Store for PgStore {
     async fn create_uploads(&self, uploads: Vec<NewUpload>) -> StoreResult<Vec<CreateOutcome>> {
         create::check(&uploads)?;
-        self.creates.run(uploads).await
+        let by = current();
+        self.creates
+            .run(uploads.into_iter().map(|new| (by.clone(), new)).collect())
+            .await
     }
 
     async fn answered(
@@ -417,14 +425,18 @@ impl Store for PgStore {
     }
 
     async fn change_target(&self, change: TargetChange) -> StoreResult<Option<TargetRow>> {
-        Ok(self.changes.run(vec![change]).await?.pop().flatten())
+        let mine = vec![(current(), change)];
+        Ok(self.changes.run(mine).await?.pop().flatten())
     }
 
     async fn change_targets(
         &self,
         changes: Vec<TargetChange>,
     ) -> StoreResult<Vec<Option<TargetRow>>> {
-        self.changes.run(changes).await
+        let by = current();
+        self.changes
+            .run(changes.into_iter().map(|one| (by.clone(), one)).collect())
+            .await
     }
 
     async fn put_slot(&self, row: SlotRow, is_new: bool) -> StoreResult<SlotOutcome> {
@@ -466,6 +478,13 @@ impl Store for PgStore {
     async fn put_account(&self, row: AccountRow) -> StoreResult<()> {
         Ok(transaction!(self.db, |tx| {
             accounts::put(tx, &row).await?;
+            let new = NewAudit::at_once(
+                &row.owner,
+                "account.connected",
+                &row.id,
+                "connected by OAuth",
+            );
+            audit::note(tx, &current(), &new.at(row.connected_at)).await?;
             let (kind, at) = ("account.connected", row.connected_at);
             webhooks::account_changed(tx, kind, &row.owner, &row.id, at).await?
         })?)
@@ -498,9 +517,12 @@ impl Store for PgStore {
     }
 
     async fn save_tokens(&self, row: AccountRow, expect: u64) -> StoreResult<bool> {
-        let at = audit::current().at();
+        let at = current().at();
         Ok(transaction!(self.db, |tx| {
             let saved = accounts::save_tokens(tx, &row, expect).await?;
+            if saved {
+                audit::note(tx, &current(), &of_tokens(&row, at)).await?;
+            }
             if saved && !row.usable {
                 let kind = "account.disconnected";
                 webhooks::account_changed(tx, kind, &row.owner, &row.id, at).await?;
@@ -510,17 +532,27 @@ impl Store for PgStore {
     }
 
     async fn delete_account(&self, owner: &Owner, id: &str) -> StoreResult<bool> {
-        let at = audit::current().at();
+        let at = current().at();
         Ok(transaction!(self.db, |tx| {
             // While it can still be shown.
             webhooks::account_changed(tx, "account.disconnected", owner, id, at).await?;
-            accounts::delete(tx, owner, id).await?
+            let gone = accounts::delete(tx, owner, id).await?;
+            if gone {
+                let new =
+                    NewAudit::at_once(owner, "account.disconnected", id, "its tokens were deleted");
+                audit::note(tx, &current(), &new.at(at)).await?;
+            }
+            gone
         })?)
     }
 
     async fn create_connect(&self, row: ConnectRow) -> StoreResult<()> {
-        let client = self.db.client().await?;
-        Ok(accounts::create_connect(&client, &row).await?)
+        Ok(transaction!(self.db, |tx| {
+            accounts::create_connect(tx, &row).await?;
+            let what = format!("began to connect an account of {}", row.platform);
+            let new = NewAudit::at_once(&row.owner, "connection.begun", &row.id, &what);
+            audit::note(tx, &current(), &new.at(row.created_at)).await?
+        })?)
     }
 
     async fn take_connect(
@@ -543,8 +575,10 @@ impl Store for PgStore {
     }
 
     async fn create_api_key(&self, row: ApiKeyRow) -> StoreResult<()> {
-        let client = self.db.client().await?;
-        Ok(keys::create(&client, &row).await?)
+        Ok(transaction!(self.db, |tx| {
+            keys::create(tx, &row).await?;
+            audit::note(tx, &current(), &of_new_key(&row)).await?
+        })?)
     }
 
     async fn api_key(&self, id: &str) -> StoreResult<Option<ApiKeyRow>> {
@@ -558,8 +592,14 @@ impl Store for PgStore {
     }
 
     async fn revoke_api_key(&self, team: &str, id: &str, now: Millis) -> StoreResult<bool> {
-        let client = self.db.client().await?;
-        Ok(keys::revoke(&client, team, id, now).await?)
+        Ok(transaction!(self.db, |tx| {
+            let revoked = keys::revoke(tx, team, id, now).await?;
+            if revoked && let Some(row) = keys::get(tx, id).await? {
+                let new = NewAudit::at_once(&row.owner, "api_key.revoked", id, "valid no more");
+                audit::note(tx, &current(), &new.at(now)).await?;
+            }
+            revoked
+        })?)
     }
 
     async fn data_keys(&self, team: &str) -> StoreResult<Vec<DataKeyRow>> {

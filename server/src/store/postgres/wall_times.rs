@@ -10,10 +10,11 @@ use tokio_postgres::Row;
 use super::change::read;
 use super::codec::{POSITIONS, damaged, mode_from_db};
 use super::db::{Db, begin, execute, row, rows};
-use super::events;
+use super::events::{self, Entry};
 use super::listen::{self, Told};
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
+use crate::audit;
 use crate::slots::{Queue, Taken, settle};
 use crate::store::when::{Keep, first_day, keeps};
 use crate::store::{
@@ -264,7 +265,14 @@ pub(super) async fn retime(db: &Db, retime: &Retime) -> Res<Option<Told>> {
         &[&upload],
     )
     .await?;
-    events::insert(&tx, &[(upload, &retime.event)]).await?;
+    let entry = Entry {
+        upload,
+        upload_id: &target.upload_id,
+        owner: &target.owner,
+        event: &retime.event,
+        by: &audit::current(),
+    };
+    events::insert(&tx, &[entry]).await?;
     let mut touched = Touched::default();
     touched.add(&account, pace::board(&target), &target.fingerprint);
     pace::refresh(&tx, &touched).await?;

@@ -10,11 +10,12 @@ use tokio_postgres::Row;
 use super::codec::{damaged, from_db, json_opt, owner, parse_opt, small_from_db, to_db};
 use super::db::{Values, execute, row, rows};
 use super::trouble::Res;
-use super::{PgStore, accounts, targets, uploads};
+use super::{PgStore, accounts, audit, targets, uploads};
+use crate::audit::current;
 use crate::ids::new_id;
 use crate::store::{
-    DeliveryRow, DeliveryState, LaneResult, Millis, NewMessage, Owner, StoreResult, TargetChange,
-    UploadRow, WebhookRow, WebhookStore,
+    DeliveryRow, DeliveryState, LaneResult, Millis, NewAudit, NewMessage, Owner, StoreResult,
+    TargetChange, UploadRow, WebhookRow, WebhookStore, without_query,
 };
 use crate::webhooks::{Moved, events_of, message_of_account, message_of_upload, wants};
 
@@ -283,6 +284,19 @@ pub(super) async fn account_changed(
     Ok(())
 }
 
+/// Writes down what a caller did to an endpoint. An address may hold a secret in its query, which is left out.
+async fn note(
+    tx: &Transaction<'_>,
+    owner: &Owner,
+    action: &'static str,
+    id: &str,
+    what: &str,
+) -> Res<()> {
+    let by = current();
+    let new = NewAudit::at_once(owner, action, id, without_query(what));
+    audit::note(tx, &by, &new.at(by.at())).await
+}
+
 async fn number<C: GenericClient>(client: &C, of: &Owner, id: &str) -> Res<Option<i64>> {
     let found = row(
         client,
@@ -430,25 +444,33 @@ async fn finish(tx: &Transaction<'_>, result: &LaneResult) -> Res<bool> {
 #[async_trait]
 impl WebhookStore for PgStore {
     async fn create_webhook(&self, row: WebhookRow) -> StoreResult<()> {
-        let client = self.db.client().await?;
-        Ok(create(&client, &row).await?)
+        Ok(transaction!(self.db, |tx| {
+            create(tx, &row).await?;
+            note(tx, &row.owner, "webhook.created", &row.id, &row.url).await?
+        })?)
     }
 
     async fn update_webhook(&self, row: WebhookRow) -> StoreResult<bool> {
-        let client = self.db.client().await?;
-        Ok(update(&client, &row).await?)
+        Ok(transaction!(self.db, |tx| {
+            let done = update(tx, &row).await?;
+            if done {
+                note(tx, &row.owner, "webhook.updated", &row.id, &row.url).await?;
+            }
+            done
+        })?)
     }
 
     async fn delete_webhook(&self, owner: &Owner, id: &str) -> StoreResult<bool> {
-        let client = self.db.client().await?;
-        // Its deliveries go with it.
-        let gone = execute(
-            &client,
-            "DELETE FROM webhooks WHERE team = $1 AND mode = $2 AND id = $3",
-            &[&owner.team, &owner.mode.as_str(), &id],
-        )
-        .await?;
-        Ok(gone == 1)
+        let mode = owner.mode.as_str();
+        Ok(transaction!(self.db, |tx| {
+            // Its deliveries go with it.
+            let sql = "DELETE FROM webhooks WHERE team = $1 AND mode = $2 AND id = $3";
+            let gone = execute(tx, sql, &[&owner.team, &mode, &id]).await? == 1;
+            if gone {
+                note(tx, owner, "webhook.deleted", id, "with its deliveries").await?;
+            }
+            gone
+        })?)
     }
 
     async fn webhook(&self, owner: &Owner, id: &str) -> StoreResult<Option<WebhookRow>> {
@@ -504,20 +526,22 @@ impl WebhookStore for PgStore {
         delivery_id: &str,
         now: Millis,
     ) -> StoreResult<Option<DeliveryRow>> {
-        let client = self.db.client().await?;
-        let Some(n) = number(&client, owner, webhook_id).await? else {
-            return Ok(None);
-        };
-        execute(
-            &client,
-            "UPDATE webhook_deliveries SET state = 0, due_at = $3, attempts = 0 WHERE webhook = $1 AND id = $2",
-            &[&n, &delivery_id, &now],
-        )
-        .await?;
         let sql = deliveries_where("d.webhook = $1 AND d.id = $2");
-        Ok(list_of(&client, &sql, &[&n, &delivery_id], delivery)
-            .await?
-            .pop())
+        Ok(transaction!(
+            self.db,
+            |tx| match number(tx, owner, webhook_id).await? {
+                None => None,
+                Some(n) => {
+                    let again = "UPDATE webhook_deliveries SET state = 0, due_at = $3, attempts = 0 WHERE webhook = $1 AND id = $2";
+                    if execute(tx, again, &[&n, &delivery_id, &now]).await? == 1 {
+                        note(tx, owner, "webhook.redelivered", webhook_id, delivery_id).await?;
+                    }
+                    list_of(tx, &sql, &[&n, &delivery_id], delivery)
+                        .await?
+                        .pop()
+                }
+            }
+        )?)
     }
 
     async fn next_delivery(&self) -> StoreResult<Option<Millis>> {
@@ -565,7 +589,15 @@ impl WebhookStore for PgStore {
     }
 
     async fn finish_lane(&self, result: LaneResult) -> StoreResult<bool> {
-        Ok(transaction!(self.db, |tx| finish(tx, &result).await?)?)
+        let of = &result.webhook;
+        Ok(transaction!(self.db, |tx| {
+            let held = finish(tx, &result).await?;
+            if let Some(why) = result.disable.as_ref().filter(|_| held) {
+                let new = NewAudit::at_once(&of.owner, "webhook.disabled", &of.id, why);
+                audit::note(tx, &current(), &new.at(result.at)).await?;
+            }
+            held
+        })?)
     }
 
     async fn free_deliveries(&self, now: Millis) -> StoreResult<u64> {

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::audit;
 use super::codec::{from_db, json, parse};
 use super::uploads;
 use super::writer::Tx;
@@ -37,7 +38,7 @@ pub(super) fn insert_event(tx: &Tx<'_>, upload: i64, text: &EventText) -> StoreR
             event.detail,
             text.data,
         ])?;
-    Ok(())
+    audit::of_event(tx, upload, event, &text.data)
 }
 
 pub(super) fn list(conn: &Connection, owner: &Owner, id: &str) -> StoreResult<Vec<EventRow>> {

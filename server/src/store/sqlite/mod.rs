@@ -1,6 +1,7 @@
 //! The store in one SQLite file: one thread writes with group commit, a few connections read.
 
 mod accounts;
+mod audit;
 mod backup;
 mod census;
 mod claims;
@@ -30,11 +31,12 @@ use jiff::civil::Date;
 use multi_upload_wire::ErrorCode;
 use tokio::sync::watch;
 
+use super::audit::{of_new_key, of_tokens};
 use super::{
     AccountRow, AccountUse, ApiKeyRow, Begun, Census, ConnectRow, CreateOutcome, DataKeyRow,
     EditOutcome, EventRow, GoneMedia, Held, Idempotency, KeptTime, KeyUse, MediaRow, Millis,
-    NewUpload, Owner, Rest, Retime, SlotOutcome, SlotRow, Store, StoreResult, TargetChange,
-    TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
+    NewAudit, NewUpload, Owner, Rest, Retime, SlotOutcome, SlotRow, Store, StoreResult,
+    TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
 use readers::Readers;
 use writer::Writer;
@@ -441,6 +443,13 @@ impl Store for SqliteStore {
         self.writer
             .run(move |tx| {
                 accounts::put(tx.conn, &row)?;
+                let new = NewAudit::at_once(
+                    &row.owner,
+                    "account.connected",
+                    &row.id,
+                    "connected by OAuth",
+                );
+                audit::note(tx, &new.at(row.connected_at))?;
                 webhooks::account_changed(
                     tx.conn,
                     "account.connected",
@@ -490,6 +499,9 @@ impl Store for SqliteStore {
         self.writer
             .run(move |tx| {
                 let saved = accounts::save_tokens(tx.conn, &row, expect)?;
+                if saved {
+                    audit::note(tx, &of_tokens(&row, tx.by().at()))?;
+                }
                 if saved && !row.usable {
                     let at = tx.by().at();
                     webhooks::account_changed(
@@ -517,14 +529,29 @@ impl Store for SqliteStore {
                     &id,
                     tx.by().at(),
                 )?;
-                accounts::delete(tx.conn, &owner, &id)
+                let gone = accounts::delete(tx.conn, &owner, &id)?;
+                if gone {
+                    let by = NewAudit::at_once(
+                        &owner,
+                        "account.disconnected",
+                        &id,
+                        "its tokens were deleted",
+                    );
+                    audit::note(tx, &by.at(tx.by().at()))?;
+                }
+                Ok(gone)
             })
             .await
     }
 
     async fn create_connect(&self, row: ConnectRow) -> StoreResult<()> {
         self.writer
-            .run(move |tx| accounts::create_connect(tx.conn, &row))
+            .run(move |tx| {
+                accounts::create_connect(tx.conn, &row)?;
+                let what = format!("began to connect an account of {}", row.platform);
+                let new = NewAudit::at_once(&row.owner, "connection.begun", &row.id, &what);
+                audit::note(tx, &new.at(row.created_at))
+            })
             .await
     }
 
@@ -553,7 +580,12 @@ impl Store for SqliteStore {
     }
 
     async fn create_api_key(&self, row: ApiKeyRow) -> StoreResult<()> {
-        self.writer.run(move |tx| keys::create(tx.conn, &row)).await
+        self.writer
+            .run(move |tx| {
+                keys::create(tx.conn, &row)?;
+                audit::note(tx, &of_new_key(&row))
+            })
+            .await
     }
 
     async fn api_key(&self, id: &str) -> StoreResult<Option<ApiKeyRow>> {
@@ -569,7 +601,15 @@ impl Store for SqliteStore {
     async fn revoke_api_key(&self, team: &str, id: &str, now: Millis) -> StoreResult<bool> {
         let (team, id) = (team.to_owned(), id.to_owned());
         self.writer
-            .run(move |tx| keys::revoke(tx.conn, &team, &id, now))
+            .run(move |tx| {
+                let revoked = keys::revoke(tx.conn, &team, &id, now)?;
+                if revoked && let Some(row) = keys::get(tx.conn, &id)? {
+                    let new =
+                        NewAudit::at_once(&row.owner, "api_key.revoked", &id, "valid no more");
+                    audit::note(tx, &new.at(now))?;
+                }
+                Ok(revoked)
+            })
             .await
     }
 

@@ -6,11 +6,11 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::codec::{damaged, from_db, json_opt, mode_from_db, parse_opt, to_db};
 use super::uploads::{self, Renewed};
 use super::writer::Tx;
-use super::{SqliteStore, accounts, targets};
+use super::{SqliteStore, accounts, audit, targets};
 use crate::ids::new_id;
 use crate::store::{
-    AccountRow, DeliveryRow, DeliveryState, LaneResult, Millis, NewMessage, Owner, StoreResult,
-    WebhookRow, WebhookStore,
+    AccountRow, DeliveryRow, DeliveryState, LaneResult, Millis, NewAudit, NewMessage, Owner,
+    StoreResult, WebhookRow, WebhookStore, without_query,
 };
 use crate::webhooks::{Moved, events_of, message_of_account, message_of_upload, wants};
 
@@ -414,6 +414,15 @@ fn finish(conn: &Connection, result: &LaneResult) -> StoreResult<bool> {
     Ok(true)
 }
 
+/// Writes down what a caller did to an endpoint. An address may hold a secret in its query, which is left out.
+fn note(tx: &Tx<'_>, owner: &Owner, action: &'static str, id: &str, what: &str) -> StoreResult<()> {
+    let what = without_query(what);
+    audit::note(
+        tx,
+        &NewAudit::at_once(owner, action, id, what).at(tx.by().at()),
+    )
+}
+
 fn forget(conn: &Connection, before: Millis) -> StoreResult<u64> {
     let gone = conn
         .prepare_cached(
@@ -432,17 +441,36 @@ fn forget(conn: &Connection, before: Millis) -> StoreResult<u64> {
 #[async_trait]
 impl WebhookStore for SqliteStore {
     async fn create_webhook(&self, row: WebhookRow) -> StoreResult<()> {
-        self.writer.run(move |tx| create(tx.conn, &row)).await
+        self.writer
+            .run(move |tx| {
+                create(tx.conn, &row)?;
+                note(tx, &row.owner, "webhook.created", &row.id, &row.url)
+            })
+            .await
     }
 
     async fn update_webhook(&self, row: WebhookRow) -> StoreResult<bool> {
-        self.writer.run(move |tx| update(tx.conn, &row)).await
+        self.writer
+            .run(move |tx| {
+                let done = update(tx.conn, &row)?;
+                if done {
+                    note(tx, &row.owner, "webhook.updated", &row.id, &row.url)?;
+                }
+                Ok(done)
+            })
+            .await
     }
 
     async fn delete_webhook(&self, owner: &Owner, id: &str) -> StoreResult<bool> {
         let (owner, id) = (owner.clone(), id.to_owned());
         self.writer
-            .run(move |tx| delete(tx.conn, &owner, &id))
+            .run(move |tx| {
+                let gone = delete(tx.conn, &owner, &id)?;
+                if gone {
+                    note(tx, &owner, "webhook.deleted", &id, "with its deliveries")?;
+                }
+                Ok(gone)
+            })
             .await
     }
 
@@ -500,7 +528,13 @@ impl WebhookStore for SqliteStore {
     ) -> StoreResult<Option<DeliveryRow>> {
         let (owner, webhook, id) = (owner.clone(), webhook_id.to_owned(), delivery_id.to_owned());
         self.writer
-            .run(move |tx| redeliver(tx.conn, &owner, &webhook, &id, now))
+            .run(move |tx| {
+                let found = redeliver(tx.conn, &owner, &webhook, &id, now)?;
+                if found.is_some() {
+                    note(tx, &owner, "webhook.redelivered", &webhook, &id)?;
+                }
+                Ok(found)
+            })
             .await
     }
 
@@ -534,7 +568,17 @@ impl WebhookStore for SqliteStore {
     }
 
     async fn finish_lane(&self, result: LaneResult) -> StoreResult<bool> {
-        self.writer.run(move |tx| finish(tx.conn, &result)).await
+        self.writer
+            .run(move |tx| {
+                let held = finish(tx.conn, &result)?;
+                let of = &result.webhook;
+                if let Some(why) = result.disable.as_ref().filter(|_| held) {
+                    let new = NewAudit::at_once(&of.owner, "webhook.disabled", &of.id, why);
+                    audit::note(tx, &new.at(result.at))?;
+                }
+                Ok(held)
+            })
+            .await
     }
 
     /// Does nothing: there is one writer, so every transaction sees the others.

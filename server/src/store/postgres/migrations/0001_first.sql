@@ -324,6 +324,34 @@ CREATE INDEX webhook_deliveries_ended ON webhook_deliveries (created_at) WHERE s
 CREATE INDEX webhook_deliveries_of ON webhook_deliveries (message);
 CREATE INDEX webhook_messages_by_age ON webhook_messages (at);
 
+-- Who did what, in every team. place and hash are given by the sealer, afterwards: rows become visible in any order.
+CREATE TABLE audit (
+    n          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    team       text   COLLATE "C" NOT NULL,
+    mode       text   COLLATE "C" NOT NULL,
+    at         bigint NOT NULL,
+    actor      text   NOT NULL,
+    actor_id   text,
+    request_id text,
+    action     text   NOT NULL,
+    object     text   NOT NULL,
+    target     text,
+    detail     text   NOT NULL,
+    data       text   NOT NULL,
+    place      bigint,
+    hash       bytea
+);
+CREATE INDEX audit_of_team ON audit (team, mode, n);
+CREATE UNIQUE INDEX audit_by_place ON audit (team, place) WHERE place IS NOT NULL;
+CREATE INDEX audit_unsealed ON audit (n) WHERE place IS NULL;
+
+-- Where each team's chain ends.
+CREATE TABLE audit_heads (
+    team  text   COLLATE "C" PRIMARY KEY,
+    place bigint NOT NULL,
+    hash  bytea  NOT NULL
+);
+
 -- Weekly posting times of accounts. Bit 0 of weekdays is Monday; minute counts from local midnight.
 CREATE TABLE slots (
     team       text   COLLATE "C" NOT NULL,

@@ -317,6 +317,38 @@ CREATE INDEX webhook_deliveries_ended ON webhook_deliveries (created_at) WHERE s
 CREATE INDEX webhook_deliveries_of ON webhook_deliveries (message);
 CREATE INDEX webhook_messages_by_age ON webhook_messages (at);
 
+-- Who did what, in every team. place and hash are given by the sealer, afterwards.
+CREATE TABLE audit (
+    n          INTEGER PRIMARY KEY AUTOINCREMENT,
+    team       TEXT    NOT NULL,
+    mode       TEXT    NOT NULL,
+    at         INTEGER NOT NULL,
+    actor      TEXT    NOT NULL,
+    actor_id   TEXT,
+    request_id TEXT,
+    action     TEXT    NOT NULL,
+    object     TEXT    NOT NULL,
+    target     TEXT,
+    detail     TEXT    NOT NULL,
+    data       TEXT    NOT NULL,
+    place      INTEGER,
+    hash       BLOB
+) STRICT;
+CREATE INDEX audit_of_team ON audit (team, mode, n);
+CREATE UNIQUE INDEX audit_by_place ON audit (team, place) WHERE place IS NOT NULL;
+
+-- Where each team's chain ends, and up to which row all are sealed.
+CREATE TABLE audit_heads (
+    team  TEXT    PRIMARY KEY,
+    place INTEGER NOT NULL,
+    hash  BLOB    NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE audit_sealed (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    n        INTEGER NOT NULL
+) STRICT;
+INSERT INTO audit_sealed (only_row, n) VALUES (1, 0);
+
 -- Weekly posting times of accounts. Bit 0 of weekdays is Monday; minute counts from local midnight.
 CREATE TABLE slots (
     team       TEXT    NOT NULL,
