@@ -5,6 +5,7 @@ import { spawn } from "node:child_process";
 import { call, items, unwrap, uploadBytes, uploadStream, type CallOptions, type ProgressOptions } from "./call";
 import type {
   Account,
+  AccountLimits,
   ApiKey,
   BatchResult,
   Board,
@@ -17,10 +18,12 @@ import type {
   LocalFile,
   Media,
   Section,
+  Slot,
   Upload,
   UploadEvent,
   UploadStatus,
   Validation,
+  Weekday,
   Webhook,
   WebhookDelivery,
   WebhookSecret,
@@ -82,6 +85,8 @@ export class Client {
   readonly boards: Boards;
   /** Connected accounts. */
   readonly accounts: Accounts;
+  /** Weekly posting times. */
+  readonly slots: Slots;
   /** Files. */
   readonly media: MediaFiles;
   /** API keys; needs a key with the scope `admin`. */
@@ -100,6 +105,7 @@ export class Client {
     this.uploads = new Uploads(this.#native);
     this.boards = new Boards(this.#native);
     this.accounts = new Accounts(this.#native);
+    this.slots = new Slots(this.#native);
     this.media = new MediaFiles(this.#native);
     this.apiKeys = new ApiKeys(this.#native);
     this.webhooks = new Webhooks(this.#native);
@@ -253,6 +259,11 @@ export class Accounts extends Namespace {
     return call(this.native, "accounts.get", { id }, options);
   }
 
+  /** What an account may still do, and how far its slots are filled. */
+  limits(id: string, options?: CallOptions): Promise<AccountLimits> {
+    return call(this.native, "accounts.limits", { id }, options);
+  }
+
   /**
    * Connects an account: shows the network's consent page and waits for the answer.
    * `open` gets the page's address; without it the system's browser is opened.
@@ -282,6 +293,37 @@ export class Accounts extends Namespace {
   /** Forgets an account and its tokens. */
   async disconnect(id: string, options?: CallOptions): Promise<void> {
     await call(this.native, "accounts.disconnect", { id }, options);
+  }
+}
+
+/** Weekly posting times, which `schedule: "next_slot"` fills. */
+export class Slots extends Namespace {
+  /** The slots of an account, or of all, with how far each is filled. */
+  list(filter: { account?: string } = {}, options?: CallOptions): AsyncGenerator<Slot, void, undefined> {
+    return items(this.native, "slots.list", filter, options);
+  }
+
+  /** Makes a slot, every day unless `weekdays` says otherwise; on each of its days it takes one upload. */
+  create(
+    account: string,
+    slot: { time: string; timezone: string; weekdays?: Weekday[]; enabled?: boolean },
+    options?: CallOptions,
+  ): Promise<Slot> {
+    return call(this.native, "slots.create", { ...slot, account }, options);
+  }
+
+  /** Changes a slot; what waits in it keeps its time. */
+  update(
+    id: string,
+    changes: { time?: string; timezone?: string; weekdays?: Weekday[]; enabled?: boolean },
+    options?: CallOptions,
+  ): Promise<Slot> {
+    return call(this.native, "slots.update", { ...changes, id }, options);
+  }
+
+  /** Removes a slot; what waits in it keeps its time. */
+  async delete(id: string, options?: CallOptions): Promise<void> {
+    await call(this.native, "slots.delete", { id }, options);
   }
 }
 

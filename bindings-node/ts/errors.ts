@@ -184,6 +184,7 @@ export class IdempotencyError extends ConflictError {
 
 /**
  * - `VALIDATION_FAILED`: The request is not valid.
+ * - `NO_FREE_SLOT`: No posting slot is free.
  * - `JSON_MALFORMED`: The body is not valid JSON.
  * - `JSON_TOO_DEEP`: The JSON is nested too deeply.
  * - `BODY_TOO_LARGE`: The body is too large.
@@ -330,6 +331,7 @@ export const CODES: Record<string, string> = {
   PLATFORM_ACCESS_TIER: "PermissionDeniedError",
   PLAN_LIMIT: "PermissionDeniedError",
   VALIDATION_FAILED: "ValidationError",
+  NO_FREE_SLOT: "ValidationError",
   JSON_MALFORMED: "ValidationError",
   JSON_TOO_DEEP: "ValidationError",
   BODY_TOO_LARGE: "ValidationError",

@@ -1,6 +1,6 @@
 /** Schedule and publish pins from Node, with or without a server. */
 
-export { Client, Uploads, Boards, Accounts, MediaFiles, ApiKeys, Webhooks, Service } from "./client";
+export { Client, Uploads, Boards, Accounts, Slots, MediaFiles, ApiKeys, Webhooks, Service } from "./client";
 export type { ClientOptions, LocalOptions, UploadFilter } from "./client";
 export type { Attempt, CallOptions, Progress, ProgressOptions } from "./call";
 export { verifyWebhook } from "./webhook";

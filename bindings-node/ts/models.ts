@@ -83,6 +83,8 @@ export interface Target {
   account: string;
   platform: string;
   status: TargetStatus;
+  /** When it is due: its own slot's time with `schedule: "next_slot"`, else that of the upload. */
+  scheduledAt: Date | null;
   /** How many times a publishing request may have left. */
   attempts: number;
   nextAttemptAt: Date | null;
@@ -125,7 +127,7 @@ export interface Validation {
   scheduledAt: Date | null;
   errors: FieldError[];
   warnings: { pointer: string; detail: string }[];
-  targets: { account: string; board: Board | null }[];
+  targets: { account: string; board: Board | null; scheduledAt: Date | null }[];
 }
 
 /** One entry of an upload's timeline. */
@@ -166,6 +168,57 @@ export interface Account {
   reconnectBefore: Date | null;
   uploadsDueAfter: number;
   connectedAt: Date;
+}
+
+/** A limit and how much of it is used. */
+export interface LimitUse {
+  limit: number;
+  /** In any span of so many seconds. */
+  perSeconds: number;
+  used: number;
+  left: number;
+  /** When the first of the used ones counts no more. */
+  renewsAt: Date | null;
+}
+
+/** What an account may still do. */
+export interface AccountLimits {
+  account: string;
+  /** Requests that publish. */
+  writes: LimitUse;
+  /** Looks for posts whose outcome is unknown; counted by each node for itself. */
+  looks: { limit: number; perSeconds: number };
+  /** Nothing is sent before. */
+  resumesAt: Date | null;
+  slots: {
+    count: number;
+    /** Uploads that wait in slots. */
+    taken: number;
+    /** What `schedule: "next_slot"` would take now. */
+    nextFreeAt: Date | null;
+    /** For so many days from now every occurrence is taken. */
+    daysFilled: number;
+  };
+}
+
+export type Weekday = "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
+
+/** A weekly posting time of an account. It takes one upload a day. */
+export interface Slot {
+  /** `slot_…` */
+  id: string;
+  account: string;
+  weekdays: Weekday[];
+  /** Local time of day, `HH:MM`. */
+  time: string;
+  timezone: string;
+  enabled: boolean;
+  createdAt: Date;
+  nextFreeAt: Date | null;
+  /** Uploads that wait in it. */
+  taken: number;
+  /** For so many days from now it is full. */
+  daysFilled: number;
 }
 
 export interface ConnectSession {

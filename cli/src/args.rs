@@ -31,6 +31,9 @@ pub(crate) enum Command {
     Boards(Boards),
     /// Publish or schedule one pin from a file or an address
     Pin(Box<Pin>),
+    /// Weekly posting times, which `pin --next-slot` fills
+    #[command(subcommand)]
+    Slots(Slots),
     /// List uploads, newest first
     Uploads(Uploads),
     /// Show each change of uploads until they have ended
@@ -309,6 +312,10 @@ pub(crate) struct Pin {
     #[arg(long, value_name = "ZONE")]
     pub(crate) timezone: Option<String>,
 
+    /// Publish at the account's next free slot instead of a time; see `multi-upload slots`
+    #[arg(long, conflicts_with_all = ["at", "timezone"])]
+    pub(crate) next_slot: bool,
+
     /// Your own label
     #[arg(long, value_name = "TEXT")]
     pub(crate) external_id: Option<String>,
@@ -324,6 +331,49 @@ pub(crate) struct Pin {
     /// Wait until it is published
     #[arg(long)]
     pub(crate) wait: bool,
+
+    #[command(flatten)]
+    pub(crate) service: Service,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Slots {
+    /// List the slots and how far each is filled
+    List {
+        /// Only those of this account
+        account: Option<String>,
+
+        #[command(flatten)]
+        service: Service,
+    },
+    /// Add a slot: on each of its days it takes one upload
+    Add(SlotsAdd),
+    /// Remove a slot; what waits in it keeps its time
+    Remove {
+        /// slot_...
+        id: String,
+
+        #[command(flatten)]
+        service: Service,
+    },
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct SlotsAdd {
+    /// Account, such as pinterest:549755885175; may be left out where there is only one
+    pub(crate) account: Option<String>,
+
+    /// Local time of day, such as 09:30
+    #[arg(long, value_name = "HH:MM")]
+    pub(crate) time: String,
+
+    /// Its zone, such as Europe/Paris
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) timezone: String,
+
+    /// Days, separated by commas: mon, tue, wed, thu, fri, sat, sun [default: every day]
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) weekdays: Option<Vec<String>>,
 
     #[command(flatten)]
     pub(crate) service: Service,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use multi_upload_wire::{Account, ConnectRequest, ConnectSession, ErrorCode, ErrorInfo};
+use multi_upload_wire::{
+    Account, AccountLimits, ConnectRequest, ConnectSession, ErrorCode, ErrorInfo,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +42,14 @@ impl Accounts {
     /// Those of the service.
     pub async fn get(&self, id: &str, options: &CallOptions) -> Result<Account, Error> {
         self.0.fetch(get(id)?, options).await
+    }
+
+    /// What an account may still do: what is left of the network's limits, and how far its slots are filled.
+    ///
+    /// # Errors
+    /// Those of the service.
+    pub async fn limits(&self, id: &str, options: &CallOptions) -> Result<AccountLimits, Error> {
+        self.0.fetch(limits(id)?, options).await
     }
 
     /// Forgets an account and its tokens.
@@ -94,6 +104,10 @@ pub(crate) fn list() -> Path {
 
 pub(crate) fn get(id: &str) -> Result<Plan, Error> {
     Ok(Plan::get(accounts().id("id", id)?))
+}
+
+pub(crate) fn limits(id: &str) -> Result<Plan, Error> {
+    Ok(Plan::get(accounts().id("id", id)?.then("limits")))
 }
 
 pub(crate) fn disconnect(id: &str) -> Result<Plan, Error> {

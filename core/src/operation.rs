@@ -18,6 +18,7 @@ use crate::options::CallOptions;
 use crate::page::{ItemStream, Items};
 use crate::request::{Path, Plan};
 use crate::service;
+use crate::slots;
 use crate::uploads::{self, UploadFilter};
 use crate::watch;
 use crate::webhooks;
@@ -71,10 +72,15 @@ operations! {
     "boards.create_section" Object,
     "accounts.list" List,
     "accounts.get" Object,
+    "accounts.limits" Object,
     "accounts.disconnect" Object,
     "accounts.start_connection" Object,
     "accounts.connection" Object,
     "accounts.wait_connected" Object,
+    "slots.list" List,
+    "slots.create" Object,
+    "slots.update" Object,
+    "slots.delete" Object,
     "media.upload" Object,
     "media.get" Object,
     "api_keys.create" Object,
@@ -228,6 +234,11 @@ fn route(name: &'static str, args: Value) -> Result<Route, Error> {
         "accounts.start_connection" => {
             return Ok(Route::Fetch(accounts::start_connection(&args.rest())?));
         }
+        "slots.create" => return Ok(Route::Fetch(slots::create(&args.rest())?)),
+        "slots.update" => {
+            let id = args.required("id")?;
+            return Ok(Route::Fetch(slots::update(&id, &args.rest())?));
+        }
         "api_keys.create" => return Ok(Route::Fetch(keys::create(&args.rest())?)),
         "webhooks.create" => return Ok(Route::Fetch(webhooks::create(&args.rest())?)),
         "webhooks.update" => {
@@ -265,9 +276,12 @@ fn route(name: &'static str, args: Value) -> Result<Route, Error> {
         }
         "accounts.list" => Route::List(accounts::list()),
         "accounts.get" => Route::Fetch(accounts::get(&args.required("id")?)?),
+        "accounts.limits" => Route::Fetch(accounts::limits(&args.required("id")?)?),
         "accounts.disconnect" => Route::Send(accounts::disconnect(&args.required("id")?)?),
         "accounts.connection" => Route::Fetch(accounts::connection(&args.required("id")?)?),
         "accounts.wait_connected" => Route::WaitConnected(args.required("id")?),
+        "slots.list" => Route::List(slots::list(args.text("account")?.as_deref())),
+        "slots.delete" => Route::Send(slots::delete(&args.required("id")?)?),
         "media.get" => Route::Fetch(media::get(&args.required("id")?)?),
         "media.upload" => Route::Upload(media_input(&mut args)?),
         "api_keys.list" => Route::List(keys::list()),

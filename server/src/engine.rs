@@ -25,11 +25,13 @@ use crate::keys;
 use crate::media::Library;
 use crate::metrics::Metrics;
 use crate::publish::{Dispatcher, Wake, doubt_everything};
+use crate::rezone::{resolver, rezone};
 use crate::safety::Safety;
 use crate::shared_time;
 use crate::state::{App, AppInner, Platforms, RestoredAt};
 use crate::store::postgres::PgStore;
 use crate::store::{self, Millis, Opened, Owner, Store, StoreError};
+use crate::time;
 use crate::vault::{MasterKey, Vault};
 use crate::webhooks::{Deliverer, Mail};
 
@@ -162,6 +164,13 @@ impl Engine {
         let is_shared = config.database != Database::Folder;
         let epoch = Arc::new(Epoch::new(&config.data, is_shared));
         let restored_at = check_epoch(&epoch, &config, store.as_ref()).await?;
+        rezone(
+            store.as_ref(),
+            time::rules(),
+            resolver(),
+            config.clock.now(),
+        )
+        .await?;
         let app = App(Arc::new(AppInner {
             restored_at: RestoredAt::new(restored_at),
             safety: Safety::new(

@@ -110,13 +110,9 @@ impl Platforms {
 
     /// How many publishing requests each network takes from one account.
     pub(crate) fn write_limits(&self) -> BTreeMap<String, WriteLimit> {
-        let limit = |rate: Rate| WriteLimit {
-            count: rate.count,
-            per_ms: Millis::try_from(rate.per.as_millis()).unwrap_or(Millis::MAX / 4),
-        };
         self.0
             .iter()
-            .map(|(name, platform)| ((*name).to_owned(), limit(platform.limits().writes)))
+            .map(|(name, platform)| ((*name).to_owned(), write_limit(platform.limits().writes)))
             .collect()
     }
 
@@ -139,6 +135,14 @@ impl Platforms {
                 },
             ])
         })
+    }
+}
+
+/// A rate as the store counts it.
+pub(crate) fn write_limit(rate: Rate) -> WriteLimit {
+    WriteLimit {
+        count: rate.count,
+        per_ms: Millis::try_from(rate.per.as_millis()).unwrap_or(Millis::MAX / 4),
     }
 }
 

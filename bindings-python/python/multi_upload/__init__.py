@@ -44,9 +44,10 @@ _MODULES = {
         " ServiceTimeoutError ValidationError"
     ),
     "_models": (
-        "Account ApiKey BatchResult Board ConnectSession CreatedApiKey Event FieldError Health"
-        " Media PlatformFailure Section Target TargetRef Upload UploadContent UploadFields"
-        " UploadRow ValidatedTarget Validation Warning Webhook WebhookDelivery WebhookSecret"
+        "Account AccountLimits ApiKey BatchResult Board ConnectSession CreatedApiKey Event"
+        " FieldError Health LimitShare LimitUse Media PlatformFailure Section Slot SlotQueue Target"
+        " TargetRef Upload UploadContent UploadFields UploadRow ValidatedTarget Validation Warning"
+        " Webhook WebhookDelivery WebhookSecret"
     ),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}

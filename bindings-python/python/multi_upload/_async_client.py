@@ -6,6 +6,7 @@ from __future__ import annotations
 from ._base import BaseClient, AsyncDoor, file_of, given, id_of, items, rows_of, source_of
 from ._models import (
     Account,
+    AccountLimits,
     ApiKey,
     BatchResult,
     Board,
@@ -15,6 +16,7 @@ from ._models import (
     Health,
     Media,
     Section,
+    Slot,
     Upload,
     Validation,
     Webhook,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
         BoardLike,
         MediaLike,
         SectionLike,
+        SlotLike,
         UploadFields,
         UploadLike,
         UploadRow,
@@ -62,6 +65,7 @@ class AsyncClient(BaseClient):
         self.uploads = AsyncUploads(door)
         self.boards = AsyncBoards(door)
         self.accounts = AsyncAccounts(door)
+        self.slots = Slots(door)
         self.media = AsyncMediaFiles(door)
         self.api_keys = AsyncApiKeys(door)
         self.webhooks = AsyncWebhooks(door)
@@ -161,6 +165,7 @@ class AsyncUploads(_AsyncNamespace):
         cover_image_key_frame_time: the moment of a video's cover, in whole seconds.
         scheduled_at: absent means now. An aware datetime, or a local one with ``timezone``
             (IANA name).
+        schedule: ``"next_slot"`` instead of a time: each account's earliest free slot.
         overrides: other values for one account or platform: ``{"pinterest": {"title": ...}}``.
         external_id: your own label.
         draft: stores without publishing.
@@ -500,11 +505,76 @@ class AsyncAccounts(_AsyncNamespace):
             "accounts.wait_connected", {"id": id}, Account, timeout, max_attempts
         )
 
+    async def limits(
+        self, id: AccountLike, *, timeout: float | None = None, max_attempts: int | None = None
+    ) -> AccountLimits:
+        """What an account may still do, and how far its slots are filled."""
+        return await self._door.call("accounts.limits", {"id": id}, AccountLimits, timeout, max_attempts)
+
     async def disconnect(
         self, id: AccountLike, *, timeout: float | None = None, max_attempts: int | None = None
     ) -> None:
         """Forgets an account and its tokens."""
         await self._door.call("accounts.disconnect", {"id": id}, dict, timeout, max_attempts)
+
+
+class Slots(_AsyncNamespace):
+    """Weekly posting times, which ``schedule="next_slot"`` fills."""
+
+    def list(
+        self,
+        *,
+        account: AccountLike | None = None,
+        timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> AsyncIterator[Slot]:
+        """The slots of an account, or of all, with how far each is filled."""
+        args = given(account=account)
+        return self._door.stream("slots.list", args, Slot, timeout, max_attempts)
+
+    async def create(
+        self,
+        account: AccountLike,
+        *,
+        time: str,
+        timezone: str,
+        weekdays: Sequence[str] | None = None,
+        enabled: bool | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> Slot:
+        """Makes a slot. On each of its days it takes one upload.
+
+        time: local time of day, ``"09:30"``.
+        timezone: IANA name, ``"Europe/Paris"``.
+        weekdays: ``"mon"`` to ``"sun"``; absent means every day.
+        """
+        args = given(
+            account=account, time=time, timezone=timezone, weekdays=weekdays, enabled=enabled
+        )
+        return await self._door.call("slots.create", args, Slot, timeout, max_attempts, idempotency_key)
+
+    async def update(
+        self,
+        id: SlotLike,
+        *,
+        time: str | None = None,
+        timezone: str | None = None,
+        weekdays: Sequence[str] | None = None,
+        enabled: bool | None = None,
+        timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> Slot:
+        """Changes a slot. What waits in it keeps its time."""
+        args = given(id=id, time=time, timezone=timezone, weekdays=weekdays, enabled=enabled)
+        return await self._door.call("slots.update", args, Slot, timeout, max_attempts)
+
+    async def delete(
+        self, id: SlotLike, *, timeout: float | None = None, max_attempts: int | None = None
+    ) -> None:
+        """Removes a slot. What waits in it keeps its time."""
+        await self._door.call("slots.delete", {"id": id}, dict, timeout, max_attempts)
 
 
 class AsyncMediaFiles(_AsyncNamespace):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ._base import BaseClient, Door, file_of, given, id_of, items, rows_of, source_of
 from ._models import (
     Account,
+    AccountLimits,
     ApiKey,
     BatchResult,
     Board,
@@ -14,6 +15,7 @@ from ._models import (
     Health,
     Media,
     Section,
+    Slot,
     Upload,
     Validation,
     Webhook,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         BoardLike,
         MediaLike,
         SectionLike,
+        SlotLike,
         UploadFields,
         UploadLike,
         UploadRow,
@@ -61,6 +64,7 @@ class Client(BaseClient):
         self.uploads = Uploads(door)
         self.boards = Boards(door)
         self.accounts = Accounts(door)
+        self.slots = Slots(door)
         self.media = MediaFiles(door)
         self.api_keys = ApiKeys(door)
         self.webhooks = Webhooks(door)
@@ -160,6 +164,7 @@ class Uploads(_Namespace):
         cover_image_key_frame_time: the moment of a video's cover, in whole seconds.
         scheduled_at: absent means now. An aware datetime, or a local one with ``timezone``
             (IANA name).
+        schedule: ``"next_slot"`` instead of a time: each account's earliest free slot.
         overrides: other values for one account or platform: ``{"pinterest": {"title": ...}}``.
         external_id: your own label.
         draft: stores without publishing.
@@ -499,11 +504,76 @@ class Accounts(_Namespace):
             "accounts.wait_connected", {"id": id}, Account, timeout, max_attempts
         )
 
+    def limits(
+        self, id: AccountLike, *, timeout: float | None = None, max_attempts: int | None = None
+    ) -> AccountLimits:
+        """What an account may still do, and how far its slots are filled."""
+        return self._door.call("accounts.limits", {"id": id}, AccountLimits, timeout, max_attempts)
+
     def disconnect(
         self, id: AccountLike, *, timeout: float | None = None, max_attempts: int | None = None
     ) -> None:
         """Forgets an account and its tokens."""
         self._door.call("accounts.disconnect", {"id": id}, dict, timeout, max_attempts)
+
+
+class Slots(_Namespace):
+    """Weekly posting times, which ``schedule="next_slot"`` fills."""
+
+    def list(
+        self,
+        *,
+        account: AccountLike | None = None,
+        timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> Iterator[Slot]:
+        """The slots of an account, or of all, with how far each is filled."""
+        args = given(account=account)
+        return self._door.stream("slots.list", args, Slot, timeout, max_attempts)
+
+    def create(
+        self,
+        account: AccountLike,
+        *,
+        time: str,
+        timezone: str,
+        weekdays: Sequence[str] | None = None,
+        enabled: bool | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> Slot:
+        """Makes a slot. On each of its days it takes one upload.
+
+        time: local time of day, ``"09:30"``.
+        timezone: IANA name, ``"Europe/Paris"``.
+        weekdays: ``"mon"`` to ``"sun"``; absent means every day.
+        """
+        args = given(
+            account=account, time=time, timezone=timezone, weekdays=weekdays, enabled=enabled
+        )
+        return self._door.call("slots.create", args, Slot, timeout, max_attempts, idempotency_key)
+
+    def update(
+        self,
+        id: SlotLike,
+        *,
+        time: str | None = None,
+        timezone: str | None = None,
+        weekdays: Sequence[str] | None = None,
+        enabled: bool | None = None,
+        timeout: float | None = None,
+        max_attempts: int | None = None,
+    ) -> Slot:
+        """Changes a slot. What waits in it keeps its time."""
+        args = given(id=id, time=time, timezone=timezone, weekdays=weekdays, enabled=enabled)
+        return self._door.call("slots.update", args, Slot, timeout, max_attempts)
+
+    def delete(
+        self, id: SlotLike, *, timeout: float | None = None, max_attempts: int | None = None
+    ) -> None:
+        """Removes a slot. What waits in it keeps its time."""
+        self._door.call("slots.delete", {"id": id}, dict, timeout, max_attempts)
 
 
 class MediaFiles(_Namespace):

@@ -175,6 +175,7 @@ class ValidationError(MultiUploadError, ValueError):
     """One of:
 
     * VALIDATION_FAILED: the request is not valid.
+    * NO_FREE_SLOT: no posting slot is free.
     * JSON_MALFORMED: the body is not valid JSON.
     * JSON_TOO_DEEP: the JSON is nested too deeply.
     * BODY_TOO_LARGE: the body is too large.
@@ -278,6 +279,7 @@ CODES: dict[str, type[MultiUploadError]] = {
     "PLATFORM_ACCESS_TIER": PermissionDeniedError,
     "PLAN_LIMIT": PermissionDeniedError,
     "VALIDATION_FAILED": ValidationError,
+    "NO_FREE_SLOT": ValidationError,
     "JSON_MALFORMED": ValidationError,
     "JSON_TOO_DEEP": ValidationError,
     "BODY_TOO_LARGE": ValidationError,

@@ -10,6 +10,7 @@ from ._records import Record
 
 __all__ = [
     "Account",
+    "AccountLimits",
     "ApiKey",
     "BatchResult",
     "Board",
@@ -18,9 +19,13 @@ __all__ = [
     "Event",
     "FieldError",
     "Health",
+    "LimitShare",
+    "LimitUse",
     "Media",
     "PlatformFailure",
     "Section",
+    "Slot",
+    "SlotQueue",
     "Target",
     "TargetRef",
     "Upload",
@@ -48,6 +53,7 @@ if TYPE_CHECKING:
     BoardLike: TypeAlias = "str | Board"
     SectionLike: TypeAlias = "str | Section"
     MediaLike: TypeAlias = "str | Media"
+    SlotLike: TypeAlias = "str | Slot"
     UploadLike: TypeAlias = "str | Upload"
     PathLike_: TypeAlias = "str | PathLike[str]"
 
@@ -89,7 +95,7 @@ if TYPE_CHECKING:
         timezone: str | None
         """IANA zone of a local ``scheduled_at``, such as ``Europe/Paris``."""
         schedule: str | None
-        """``next_slot`` instead of a time."""
+        """``next_slot`` instead of a time: each account's earliest slot occurrence that is free, see ``/v1/slots``."""
         overrides: Mapping[str, Mapping[str, Any]] | None
         """Other values for one account or platform: keys are account ids or platform names."""
         external_id: str | None
@@ -192,6 +198,83 @@ class ConnectSession(Record):
     """Why it failed."""
 
 
+class LimitUse(Record):
+    """A limit and how much of it is used."""
+
+    limit: int
+    """At most this many …"""
+    per_seconds: int
+    """… in any span of so many seconds."""
+    used: int
+    """Sent within the span, or just being sent."""
+    left: int
+    """What is left now."""
+    renews_at: datetime | None
+    """When the first of the used ones counts no more, UTC; null when none is used, or only by what is just being sent."""
+
+
+class LimitShare(Record):
+    """A limit whose use each node counts for itself."""
+
+    limit: int
+    """At most this many …"""
+    per_seconds: int
+    """… in any span of so many seconds."""
+
+
+class SlotQueue(Record):
+    """How far the slots of an account are filled."""
+
+    count: int
+    """Enabled slots."""
+    taken: int
+    """Posts that wait in slots."""
+    next_free_at: datetime | None
+    """What ``schedule: "next_slot"`` would take now, UTC; null without slots, or when all are full for 52 weeks."""
+    days_filled: int
+    """For so many days from now every occurrence is taken: whole days until ``next_free_at``; 364 when all are full."""
+
+
+class AccountLimits(Record):
+    """What an account may still do. ``GET /v1/accounts/{id}/limits``."""
+
+    account: str
+    """``pinterest:549…``"""
+    writes: LimitUse
+    """Requests that publish, over everything that this service sends for the account."""
+    looks: LimitShare
+    """Looks for posts whose outcome is unknown: this service's share of the network's read limit, for each node."""
+    resumes_at: datetime | None
+    """Nothing is sent before, UTC: the network asked for a pause, or reported a limit or a block. Null when nothing holds it."""
+    slots: SlotQueue
+    """Over all enabled slots of the account."""
+
+
+class Slot(Record):
+    """A weekly posting time of an account. It takes one post a day."""
+
+    id: str
+    """``slot_…``"""
+    account: str
+    """``pinterest:549…``"""
+    weekdays: list[str]
+    """On these days, from Monday to Sunday."""
+    time: str
+    """At this local time, ``HH:MM``."""
+    timezone: str
+    """IANA zone of ``time``, such as ``Europe/Paris``."""
+    enabled: bool
+    """False while nothing new is put into it; what it holds already is published all the same."""
+    created_at: datetime
+    """When it was made, UTC."""
+    next_free_at: datetime | None
+    """Its next occurrence that nothing has taken, UTC; null where it is not enabled, or full for 52 weeks."""
+    taken: int
+    """Posts that wait in it."""
+    days_filled: int
+    """For so many days from now it is full: whole days until ``next_free_at``; 364 when it is full."""
+
+
 class Board(Record):
     """A Pinterest board of an account: own, group or secret."""
 
@@ -229,6 +312,8 @@ class Target(Record):
     """``pinterest`` and so on."""
     status: str
     """State."""
+    scheduled_at: datetime | None
+    """When it is due, UTC: its own slot's time with ``schedule: "next_slot"``, else that of the upload. Null for a draft without a time."""
     attempts: int
     """How many times a publishing request may have left."""
     next_attempt_at: datetime | None
@@ -285,7 +370,7 @@ class UploadContent(Record):
     timezone: str | None
     """IANA zone of a local ``scheduled_at``, such as ``Europe/Paris``."""
     schedule: str | None
-    """``next_slot`` instead of a time."""
+    """``next_slot`` instead of a time: each account's earliest slot occurrence that is free, see ``/v1/slots``."""
     overrides: dict[str, dict[str, Any]] | None
     """Other values for one account or platform: keys are account ids or platform names."""
     external_id: str | None
@@ -310,7 +395,7 @@ class Upload(Record):
     status: str
     """State over all targets."""
     scheduled_at: datetime | None
-    """When it is due, UTC."""
+    """When it is due, UTC. With ``schedule: "next_slot"`` the earliest of its targets' times."""
     timezone: str | None
     """The zone it was scheduled in, if a local time was given."""
     external_id: str | None
@@ -343,6 +428,8 @@ class ValidatedTarget(Record):
     """The account."""
     board: Board | None
     """The board, with its name."""
+    scheduled_at: datetime | None
+    """When it would be due, UTC."""
 
 
 class Validation(Record):
@@ -351,7 +438,7 @@ class Validation(Record):
     valid: bool
     """True when it would be accepted."""
     scheduled_at: datetime | None
-    """When it would be due, UTC."""
+    """When it would be due, UTC; with ``schedule: "next_slot"`` the earliest of its targets' times, if nothing takes it before."""
     errors: list[FieldError]
     """What would be refused."""
     warnings: list[Warning]

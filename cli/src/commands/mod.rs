@@ -7,6 +7,7 @@ mod connect;
 mod keys;
 mod pin;
 mod service;
+mod slots;
 mod uploads;
 mod webhooks;
 
@@ -24,6 +25,7 @@ pub(crate) async fn run(command: Command, output: Output) -> Result<i32, ErrorIn
         Command::Connect(args) => connect::run(args, output).await,
         Command::Boards(args) => boards::run(args, output).await,
         Command::Pin(args) => pin::run(*args, output).await,
+        Command::Slots(args) => slots::run(args, output).await,
         Command::Uploads(args) => uploads::list(args, output).await,
         Command::Watch(args) => uploads::watch(args, output).await,
         Command::Keys(args) => keys::run(args, output).await,

@@ -32,6 +32,7 @@ pub(super) async fn run(args: args::Pin, output: Output) -> Result<i32, ErrorInf
         alt_text: args.alt_text,
         scheduled_at: args.at,
         timezone: args.timezone,
+        schedule: args.next_slot.then(|| "next_slot".to_owned()),
         external_id: args.external_id,
         dry_run: args.dry_run.then_some(true),
         ..CreateUpload::default()

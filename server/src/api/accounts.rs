@@ -274,7 +274,7 @@ pub(crate) async fn create_section(
 }
 
 /// The account of a path, if the key may use it.
-fn allowed(caller: &Caller, id: String) -> Result<String, Problem> {
+pub(super) fn allowed(caller: &Caller, id: String) -> Result<String, Problem> {
     let id = if id.contains(':') {
         id
     } else {

@@ -11,6 +11,7 @@ mod body;
 mod callback;
 mod fields;
 mod health;
+mod limits;
 mod local;
 mod metrics;
 mod once;
@@ -18,6 +19,7 @@ mod openapi;
 mod problem;
 mod query;
 mod request;
+mod slots;
 mod tus;
 mod uploads;
 mod webhooks;
@@ -91,6 +93,7 @@ pub(crate) fn router(app: App) -> Router {
             AccountsWrite,
             delete(accounts::disconnect),
         )
+        .add("/v1/accounts/{id}/limits", AccountsRead, get(limits::get))
         .add(
             "/v1/accounts/{id}/boards",
             AccountsRead,
@@ -119,6 +122,10 @@ pub(crate) fn router(app: App) -> Router {
         .add("/v1/media/{id}", MediaWrite, patch(tus::append))
         .add("/v1/media/{id}", MediaWrite, delete(tus::remove))
         .add("/v1/media/{id}", MediaWrite, post(tus::overridden))
+        .add("/v1/slots", AccountsRead, get(slots::list))
+        .add("/v1/slots", AccountsWrite, post(slots::create))
+        .add("/v1/slots/{id}", AccountsWrite, patch(slots::update))
+        .add("/v1/slots/{id}", AccountsWrite, delete(slots::delete))
         .add("/v1/api-keys", Admin, get(api_keys::list))
         .add_once("/v1/api-keys", Admin, Keep::Fact, post(api_keys::create))
         .add("/v1/api-keys/{id}", Admin, delete(api_keys::revoke))

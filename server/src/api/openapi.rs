@@ -4,7 +4,9 @@ use multi_upload_wire::{ErrorInfo, REGISTRY};
 use serde_json::{Value, json};
 use utoipa::{OpenApi, ToResponse};
 
-use super::{accounts, api_keys, audit, callback, health, metrics, tus, uploads, webhooks};
+use super::{
+    accounts, api_keys, audit, callback, health, limits, metrics, slots, tus, uploads, webhooks,
+};
 
 /// An answer that is not a success.
 #[derive(ToResponse)]
@@ -28,9 +30,10 @@ pub(crate) struct Problem(ErrorInfo);
         uploads::read::get, uploads::edit::update, uploads::actions::cancel,
         uploads::actions::retry, uploads::actions::resolve, uploads::read::events,
         uploads::changes::changes,
-        accounts::list, accounts::get, accounts::disconnect, accounts::connect,
+        accounts::list, accounts::get, limits::get, accounts::disconnect, accounts::connect,
         accounts::connection, accounts::boards, accounts::create_board, accounts::sections,
         accounts::create_section,
+        slots::list, slots::create, slots::update, slots::delete,
         tus::options, tus::create, tus::offset, tus::append, tus::remove, tus::get,
         api_keys::list, api_keys::create, api_keys::revoke,
         webhooks::list, webhooks::create, webhooks::get, webhooks::update, webhooks::delete, webhooks::test,
@@ -43,6 +46,7 @@ pub(crate) struct Problem(ErrorInfo);
         (name = "uploads", description = "What to publish, when and where, and what became of it."),
         (name = "accounts", description = "Profiles on networks, connected by OAuth."),
         (name = "boards", description = "Pinterest boards and their sections."),
+        (name = "slots", description = "Weekly posting times, which `schedule: \"next_slot\"` fills."),
         (name = "media", description = "Files, uploaded by tus 1.0."),
         (name = "api keys", description = "Keys for callers of this API."),
         (name = "webhooks", description = "Addresses that are told what happens, signed by Standard Webhooks."),

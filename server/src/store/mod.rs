@@ -15,11 +15,13 @@ pub mod postgres;
 pub mod sqlite;
 mod uses;
 mod webhooks;
+mod when;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::civil::Date;
 use multi_upload_wire::ErrorCode;
 
 pub(crate) use open::{FILE, Opened, open, open_beside};
@@ -29,10 +31,13 @@ pub use audit::{AuditFilter, AuditHead, AuditRow, AuditStore, ChainKey, NewAudit
 pub use webhooks::{DeliveryRow, DeliveryState, LaneResult, NewMessage, WebhookRow, WebhookStore};
 
 pub use model::{
-    AccountRow, ApiKeyRow, Attempt, AttemptChange, Begun, Census, ConnectRow, CreateOutcome,
-    DataKeyRow, Doubt, EventRow, GoneMedia, Held, Idempotency, KeyUse, MediaRow, Millis, NewEvent,
-    NewUpload, Owner, Phase, Rest, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow,
-    WriteLimit,
+    AccountRow, AccountUse, ApiKeyRow, Attempt, AttemptChange, Begun, Census, ConnectRow,
+    CreateOutcome, DataKeyRow, Doubt, EventRow, GoneMedia, Held, Idempotency, KeyUse, MediaRow,
+    Millis, NewEvent, NewUpload, Owner, Phase, Rest, TargetChange, TargetRow, UploadEdit,
+    UploadFilter, UploadRow, WriteLimit,
+};
+pub use when::{
+    EditOutcome, KeptTime, NextSlot, Occurrence, Retime, SlotOutcome, SlotRow, WallTime, When,
 };
 
 /// Trouble with the database. Never a wrong argument, never "not found".
@@ -62,7 +67,8 @@ pub trait Store: WebhookStore + AuditStore {
 
     /// Stores uploads with their targets and first events, each row for itself: in one transaction all rows that can be
     /// stored are, and the others say why not. A row whose key was used with the same body within its
-    /// life is answered from the first time.
+    /// life is answered from the first time. With [`When::NextSlot`] the targets get the times of the earliest free occurrences,
+    /// which nobody else gets, whatever is stored at the same time.
     async fn create_uploads(&self, uploads: Vec<NewUpload>) -> StoreResult<Vec<CreateOutcome>>;
 
     /// What an idempotency key answered within its life, with the hash of that request's body.
@@ -110,8 +116,9 @@ pub trait Store: WebhookStore + AuditStore {
     async fn last_change(&self) -> StoreResult<u64>;
 
     /// Replaces content and times of an upload whose version is still `edit.expect_version` and none of
-    /// whose targets has left `draft`, `scheduled` or `waiting`. `None` if that no longer holds.
-    async fn edit_upload(&self, owner: &Owner, edit: UploadEdit) -> StoreResult<Option<UploadRow>>;
+    /// whose targets has left `draft`, `scheduled` or `waiting`; stale if that no longer holds. With [`When::NextSlot`] its own
+    /// occurrences count as free.
+    async fn edit_upload(&self, owner: &Owner, edit: UploadEdit) -> StoreResult<EditOutcome>;
 
     /// The timeline of an upload, oldest first.
     async fn events(&self, owner: &Owner, upload_id: &str) -> StoreResult<Vec<EventRow>>;
@@ -202,6 +209,15 @@ pub trait Store: WebhookStore + AuditStore {
         fingerprint: &str,
     ) -> StoreResult<bool>;
 
+    /// What an account (of any team, in this mode) has used of its write limit, by the same count as [`Store::claim`].
+    async fn account_use(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        limit: WriteLimit,
+        now: Millis,
+    ) -> StoreResult<AccountUse>;
+
     /// One target, of any team: for a worker that holds it.
     async fn target(
         &self,
@@ -250,6 +266,33 @@ pub trait Store: WebhookStore + AuditStore {
         &self,
         changes: Vec<TargetChange>,
     ) -> StoreResult<Vec<Option<TargetRow>>>;
+
+    // ---- slots and wall times
+
+    /// Stores a slot: a new one, or one that replaces what is there under its id.
+    async fn put_slot(&self, row: SlotRow, is_new: bool) -> StoreResult<SlotOutcome>;
+
+    /// All slots, by account and time of day.
+    async fn slots(&self, owner: &Owner) -> StoreResult<Vec<SlotRow>>;
+
+    /// Removes a slot; true if it was there. Targets that took an occurrence of it keep their times.
+    async fn delete_slot(&self, owner: &Owner, id: &str) -> StoreResult<bool>;
+
+    /// Which occurrences of an account's slots are taken, on `from` or later: (slot, local date). A target that is canceled, or
+    /// edited to another time, frees its occurrence.
+    async fn taken_slots(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        from: Date,
+    ) -> StoreResult<Vec<(String, Date)>>;
+
+    /// Wall times of all teams whose instant comes after `now` and whose target has not been begun, by number above `after`.
+    async fn kept_times(&self, now: Millis, after: i64, limit: u32) -> StoreResult<Vec<KeptTime>>;
+
+    /// Moves a target whose wall time means another instant; false, and nothing is written, if it has been begun or its time is
+    /// another by now.
+    async fn retime(&self, retime: Retime) -> StoreResult<bool>;
 
     // ---- accounts
 

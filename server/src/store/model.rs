@@ -7,6 +7,8 @@ use multi_upload_wire::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::when::When;
+
 /// Unix time in milliseconds, UTC.
 pub type Millis = i64;
 
@@ -229,6 +231,17 @@ pub struct WriteLimit {
     pub per_ms: Millis,
 }
 
+/// How much of its write limit an account has used, and whether it is held.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountUse {
+    /// When attempts within the span were armed, the newest first; not more than the limit.
+    pub armed: Vec<Millis>,
+    /// Targets that are claimed and not armed yet.
+    pub claimed: u32,
+    /// Nothing is taken from it before.
+    pub held_until: Option<Millis>,
+}
+
 /// A new upload with everything that is stored in its transaction.
 #[derive(Debug, Clone)]
 pub struct NewUpload {
@@ -238,6 +251,8 @@ pub struct NewUpload {
     pub events: Vec<NewEvent>,
     /// Repeat protection.
     pub idempotency: Option<Idempotency>,
+    /// How its times come about.
+    pub when: When,
 }
 
 /// Repeat protection of one request.
@@ -271,6 +286,8 @@ pub enum CreateOutcome {
     Replayed(String),
     /// The key was used before with another body.
     KeyMismatch,
+    /// No slot of this account is free; nothing was stored.
+    NoFreeSlot(String),
 }
 
 /// Which uploads to list.
@@ -327,6 +344,8 @@ pub struct UploadEdit {
     pub row: UploadRow,
     /// The version that was read.
     pub expect_version: u64,
+    /// How its times come about.
+    pub when: When,
     /// What to write to the timeline.
     pub event: NewEvent,
 }

@@ -146,7 +146,7 @@ async fn times_that_are_wrong() {
     let reply = service
         .post("/v1/upload", &with(&good, "schedule", json!("next_slot")))
         .await;
-    assert_eq!(faults(&reply), pairs(&[("/schedule", "unsupported")]));
+    assert_eq!(faults(&reply), pairs(&[("/schedule", "conflict")]));
     let reply = service
         .post(
             "/v1/upload",

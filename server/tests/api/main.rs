@@ -10,6 +10,7 @@ mod media;
 mod metrics;
 mod once;
 mod requests;
+mod slots;
 mod support;
 mod uploads;
 mod waits;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use multi_upload_server::store::{
     CreateOutcome, Held, Idempotency, Millis, Owner, Phase, TargetChange, TargetRow, UploadEdit,
+    When,
 };
 
 use crate::model::{Changed, Created, Model};
@@ -54,6 +55,9 @@ impl Game<'_> {
             Some(CreateOutcome::Stored(_)) => Created::Stored,
             Some(CreateOutcome::Replayed(answer)) => Created::Replayed(answer),
             Some(CreateOutcome::KeyMismatch) => Created::KeyMismatch,
+            Some(CreateOutcome::NoFreeSlot(account)) => {
+                return Err(format!("no slot was asked for: {account}"));
+            }
             None => return Err("no outcome".to_owned()),
         };
         let expected = self.model.create(&new);
@@ -294,10 +298,11 @@ impl Game<'_> {
         let edit = UploadEdit {
             expect_version: row.version + u64::from(old),
             row,
+            when: When::Kept,
             event: rows::event("upload.updated", self.now),
         };
         let edited = self.store.edit_upload(&owner, edit.clone()).await;
-        let edited = edited.map_err(failed)?.is_some();
+        let edited = edited.map_err(failed)?.edited().is_some();
         same!(edited, self.model.edit(&edit), "edit of {}", edit.row.id);
         self.count(if edited { "edited" } else { "not edited" });
         Ok(())

@@ -228,6 +228,7 @@ pub(crate) async fn a_file_stays_while_an_upload_needs_it(store: Arc<dyn Store>)
     row.content.media_id = Some(free.clone());
     let edit = multi_upload_server::store::UploadEdit {
         expect_version: row.version,
+        when: multi_upload_server::store::When::Kept,
         event: crate::rows::event("edited", 5),
         row,
     };
@@ -235,6 +236,7 @@ pub(crate) async fn a_file_stays_while_an_upload_needs_it(store: Arc<dyn Store>)
         .edit_upload(&home(), edit)
         .await
         .unwrap()
+        .edited()
         .expect("it may be edited");
 
     let now = DAY + EXPIRY_GRACE;

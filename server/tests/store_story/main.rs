@@ -15,6 +15,7 @@ mod others;
 mod postgres;
 mod publishing;
 mod rows;
+mod slots;
 mod sqlite;
 mod turns;
 mod uploads;
@@ -62,6 +63,10 @@ rules! {
     turns: nothing_is_taken_from_a_held_account, a_hold_does_not_bring_anything_forward,
         a_rest_is_told_with_its_end_and_reason, what_waits_beyond_its_late_rule_is_found, a_write_limit_holds_over_claims,
         a_write_limit_is_of_an_account_on_its_platform, accounts_take_turns, a_clock_that_went_back_keeps_nobody_waiting;
+    slots: next_slots_are_filled_in_order, targets_have_times_of_their_own, without_a_free_slot_nothing_is_stored,
+        a_repeated_key_gives_the_slot_of_the_first, many_callers_share_no_slot, what_is_given_up_is_free_again,
+        an_edit_takes_the_next_slot, a_wall_time_is_kept_and_can_move, slots_are_kept_for_their_owner,
+        what_is_used_of_a_limit_is_told;
     others: accounts_are_kept_for_their_owner, tokens_are_saved_by_whoever_read_the_newest, one_engine_renews_at_a_time, a_connection_is_taken_once,
         a_connection_that_expired_is_not_found, api_keys_are_found_listed_and_revoked, a_data_key_is_added_once, a_note_is_replaced_by_the_next,
         a_heartbeat_never_falls, a_request_with_a_key_is_begun_once,

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 pub(crate) use cluster::Place;
 
 use crate::rows::{change, claim, home, media, moved, stored, upload};
+use crate::slots;
 
 /// Longer than any of this takes.
 const LONG: Duration = Duration::from_secs(120);
@@ -58,6 +59,18 @@ async fn two_nodes_take_every_target_once() {
     let different: BTreeSet<_> = mine.iter().chain(&theirs).collect();
     assert_eq!(different.len(), 500, "no target twice");
     assert!(claim(&two, 1_000, 9_000, 10).await.is_empty());
+    place.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_share_no_slot() {
+    let Some(place) = Place::new().await else {
+        return;
+    };
+    let nodes: [Arc<dyn Store>; 2] = [Arc::new(place.open().await), Arc::new(place.open().await)];
+    timeout(LONG, slots::share_no_slot(&nodes, 40))
+        .await
+        .unwrap();
     place.end().await;
 }
 

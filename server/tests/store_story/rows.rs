@@ -5,7 +5,7 @@ use std::sync::Arc;
 use multi_upload_platforms::{Content, ContentMedia};
 use multi_upload_server::store::{
     AccountRow, ApiKeyRow, Attempt, ConnectRow, CreateOutcome, Doubt, Idempotency, MediaRow,
-    Millis, NewEvent, NewUpload, Owner, Phase, Store, TargetChange, TargetRow, UploadRow,
+    Millis, NewEvent, NewUpload, Owner, Phase, Store, TargetChange, TargetRow, UploadRow, When,
 };
 use multi_upload_wire::{CreateUpload, ErrorCode, ErrorInfo, Mode, Scope, UploadStatus};
 use serde_json::{Map, json};
@@ -79,6 +79,7 @@ pub(crate) fn upload(n: u32, due: Millis, lanes: &[(&str, &str)]) -> NewUpload {
         },
         events: vec![event("upload.scheduled", 1_000)],
         idempotency: None,
+        when: When::Kept,
     }
 }
 

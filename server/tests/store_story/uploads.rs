@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use multi_upload_server::store::{
-    CreateOutcome, NewUpload, Owner, Phase, Store, UploadEdit, UploadFilter, UploadRow,
+    CreateOutcome, EditOutcome, NewUpload, Owner, Phase, Store, UploadEdit, UploadFilter,
+    UploadRow, When,
 };
 use multi_upload_wire::{ErrorCode, ErrorInfo, UploadStatus};
 use serde_json::json;
@@ -184,11 +185,18 @@ pub(crate) async fn nobody_sees_uploads_of_another_owner(store: Arc<dyn Store>) 
 
         let mut edit = edit_of(&row, 2_000);
         assert_eq!(
-            store.edit_upload(&stranger, edit.clone()).await.unwrap(),
+            store
+                .edit_upload(&stranger, edit.clone())
+                .await
+                .unwrap()
+                .edited(),
             None
         );
         edit.row.owner = stranger.clone();
-        assert_eq!(store.edit_upload(&stranger, edit).await.unwrap(), None);
+        assert_eq!(
+            store.edit_upload(&stranger, edit).await.unwrap(),
+            EditOutcome::Stale
+        );
         let mut theirs = change(&row.targets[0], Phase::Canceled, 2_000);
         theirs.row.owner = stranger;
         assert_eq!(store.change_target(theirs).await.unwrap(), None);
@@ -384,6 +392,7 @@ fn edit_of(row: &UploadRow, at: i64) -> UploadEdit {
     UploadEdit {
         expect_version: row.version,
         row,
+        when: When::Kept,
         event: event("upload.updated", at),
     }
 }
@@ -399,6 +408,7 @@ pub(crate) async fn an_edit_replaces_content_and_times(store: Arc<dyn Store>) {
         .edit_upload(&home(), edit.clone())
         .await
         .unwrap()
+        .edited()
         .unwrap();
     assert_eq!(edited.version, 2);
     assert_eq!(edited.updated_at, 2_000);
@@ -424,7 +434,10 @@ pub(crate) async fn an_edit_replaces_content_and_times(store: Arc<dyn Store>) {
     assert_eq!(kinds, ["upload.scheduled", "upload.updated"]);
 
     // The old version edits nothing any more.
-    assert_eq!(store.edit_upload(&home(), edit).await.unwrap(), None);
+    assert_eq!(
+        store.edit_upload(&home(), edit).await.unwrap(),
+        EditOutcome::Stale
+    );
     assert_eq!(store.upload(&home(), &row.id).await.unwrap(), Some(edited));
     // The queue follows: nothing at the old time, both at the new one.
     assert_eq!(store.next_timer().await.unwrap(), Some(9_000));
@@ -446,7 +459,7 @@ pub(crate) async fn an_edit_is_refused_once_a_target_is_under_way(store: Arc<dyn
             .edit_upload(&home(), edit_of(&now, 6_000))
             .await
             .unwrap(),
-        None
+        EditOutcome::Stale
     );
     // Back in the queue it can be edited again.
     moved(&*store, &claimed, Phase::Waiting, 6_000).await;
@@ -456,6 +469,7 @@ pub(crate) async fn an_edit_is_refused_once_a_target_is_under_way(store: Arc<dyn
             .edit_upload(&home(), edit_of(&now, 6_000))
             .await
             .unwrap()
+            .edited()
             .is_some()
     );
     // And after its end not any more.
@@ -467,7 +481,7 @@ pub(crate) async fn an_edit_is_refused_once_a_target_is_under_way(store: Arc<dyn
             .edit_upload(&home(), edit_of(&now, 8_000))
             .await
             .unwrap(),
-        None
+        EditOutcome::Stale
     );
 }
 
@@ -478,7 +492,12 @@ pub(crate) async fn a_draft_is_scheduled_by_an_edit(store: Arc<dyn Store>) {
     assert!(claim(&*store, 9_999, 20_000, 10).await.is_empty());
     let mut edit = edit_of(&row, 2_000);
     edit.row.targets[0].phase = Phase::Scheduled;
-    let edited = store.edit_upload(&home(), edit).await.unwrap().unwrap();
+    let edited = store
+        .edit_upload(&home(), edit)
+        .await
+        .unwrap()
+        .edited()
+        .unwrap();
     assert_eq!(edited.status, UploadStatus::Scheduled);
     assert_eq!(store.next_timer().await.unwrap(), Some(9_000));
 

@@ -504,8 +504,16 @@ pub(crate) async fn a_new_upload_of_each_kind_is_told_as_it_is(store: Arc<dyn St
     let edit = multi_upload_server::store::UploadEdit {
         expect_version: row.version,
         row: edited,
+        when: multi_upload_server::store::When::Instant,
         event: crate::rows::event("upload.updated", 300),
     };
-    assert!(store.edit_upload(&home(), edit).await.unwrap().is_some());
+    assert!(
+        store
+            .edit_upload(&home(), edit)
+            .await
+            .unwrap()
+            .edited()
+            .is_some()
+    );
     assert_eq!(kinds(&store, "wh_1").await, ["upload.scheduled"]);
 }

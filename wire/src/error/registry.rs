@@ -108,6 +108,9 @@ registry! {
     ValidationFailed = "VALIDATION_FAILED", Validation, 422, No, None,
         "The request is not valid",
         "Correct the fields named in `errors` and send it again.";
+    NoFreeSlot = "NO_FREE_SLOT", Validation, 422, No, None,
+        "No posting slot is free",
+        "Add slots for the account with `POST /v1/slots` or `multi-upload slots add`, or send `scheduled_at`.";
     JsonMalformed = "JSON_MALFORMED", Validation, 400, No, None,
         "The body is not valid JSON",
         "Send one JSON object with the content type `application/json`.";

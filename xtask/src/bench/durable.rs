@@ -7,7 +7,7 @@ use std::time::Instant;
 use multi_upload_server::DEFAULT_TEAM;
 use multi_upload_server::store::sqlite::SqliteStore;
 use multi_upload_server::store::{
-    CreateOutcome, Idempotency, NewEvent, NewUpload, Owner, Store as _,
+    CreateOutcome, Idempotency, NewEvent, NewUpload, Owner, Store as _, When,
 };
 use multi_upload_wire::Mode;
 use serde_json::{Value, json};
@@ -178,6 +178,7 @@ pub(super) async fn template(
             body_hash: vec![7; 32],
             answer: answer.to_string(),
         }),
+        when: When::Kept,
     })
 }
 

@@ -15,6 +15,7 @@ const SOURCES: &[&str] = &[
     "wire/src/event.rs",
     "wire/src/key.rs",
     "wire/src/media.rs",
+    "wire/src/slot.rs",
     "wire/src/upload.rs",
     "wire/src/webhook.rs",
     "core/src/service.rs",
@@ -27,6 +28,11 @@ const RECORDS: &[(&str, &str)] = &[
     ("TargetRef", "TargetRef"),
     ("Account", "Account"),
     ("ConnectSession", "ConnectSession"),
+    ("LimitUse", "LimitUse"),
+    ("LimitShare", "LimitShare"),
+    ("SlotQueue", "SlotQueue"),
+    ("AccountLimits", "AccountLimits"),
+    ("Slot", "Slot"),
     ("Board", "Board"),
     ("Section", "Section"),
     ("Target", "Target"),
@@ -215,9 +221,8 @@ fn python(kind: &str) -> Result<String, String> {
         "bool" => "bool".to_owned(),
         "u16" | "u32" | "u64" => "int".to_owned(),
         // Words that a newer service may add to.
-        "AccountStatus" | "MediaKind" | "Mode" | "Scope" | "TargetStatus" | "UploadStatus" => {
-            "str".to_owned()
-        }
+        "AccountStatus" | "MediaKind" | "Mode" | "Scope" | "TargetStatus" | "UploadStatus"
+        | "Weekday" => "str".to_owned(),
         "ErrorInfo" => "MultiUploadError".to_owned(),
         "Map<String, Value>" | "Override" => "dict[str, Any]".to_owned(),
         "Late" => "dict[str, str]".to_owned(),
@@ -282,6 +287,7 @@ if TYPE_CHECKING:
     BoardLike: TypeAlias = "str | Board"
     SectionLike: TypeAlias = "str | Section"
     MediaLike: TypeAlias = "str | Media"
+    SlotLike: TypeAlias = "str | Slot"
     UploadLike: TypeAlias = "str | Upload"
     PathLike_: TypeAlias = "str | PathLike[str]"
 

@@ -1,12 +1,40 @@
 //! From a plan to the rows that are stored.
 
+use std::sync::Arc;
+
 use multi_upload_wire::{CreateUpload, UploadStatus};
 use serde_json::{Map, Value};
 
 use super::plan::{Plan, PlannedTarget};
+use super::timing::Kept;
+use super::view;
 use crate::clock::rfc3339;
 use crate::ids::new_id;
-use crate::store::{Millis, NewEvent, Owner, Phase, TargetRow, UploadRow};
+use crate::store::{
+    Millis, NewEvent, NextSlot, Owner, Phase, StoreError, StoreResult, TargetRow, UploadRow, When,
+};
+use crate::time;
+
+/// How the times of what was planned come about.
+pub(super) fn when(plan: &Plan) -> When {
+    match &plan.kept {
+        Kept::AsBefore => When::Kept,
+        Kept::Nothing => When::Instant,
+        Kept::Wall(wall) => When::Wall(wall.clone()),
+        Kept::NextSlot => When::NextSlot(NextSlot {
+            offers: plan.targets.iter().map(|t| Arc::clone(&t.offers)).collect(),
+            late_ms: plan.late_ms,
+            rules: time::rules().to_owned(),
+            answer,
+        }),
+    }
+}
+
+/// The answer of a new upload as its idempotency key keeps it.
+pub(super) fn answer(row: &UploadRow) -> StoreResult<String> {
+    serde_json::to_string(&view::upload(row))
+        .map_err(|error| StoreError::Failed(format!("an answer has no JSON form: {error}")))
+}
 
 /// The rows of a new upload.
 pub(super) fn new_upload(
@@ -86,6 +114,10 @@ pub(super) const fn phase(is_draft: bool) -> Phase {
 pub(super) fn first_events(plan: &Plan, is_draft: bool, now: Millis) -> Vec<NewEvent> {
     let (kind, detail) = match plan.at {
         _ if is_draft => ("upload.drafted", "stored as a draft".to_owned()),
+        None => (
+            "upload.scheduled",
+            "to be published at the next free slot".to_owned(),
+        ),
         Some(at) if at > now => ("upload.scheduled", format!("scheduled for {}", rfc3339(at))),
         _ => ("upload.scheduled", "to be published now".to_owned()),
     };

@@ -11,7 +11,7 @@ use multi_upload_wire::{
 };
 use serde_json::{Map, Value};
 
-use super::build::{first_events, new_upload};
+use super::build::{answer, first_events, new_upload, when};
 use super::input::read;
 use super::plan::Planner;
 use super::repeat::{IDEMPOTENCY_REPLAYED, body_hash, is_key, key_of};
@@ -21,6 +21,7 @@ use crate::api::auth::Caller;
 use crate::api::body::{BATCH_LIMIT, Object, kind};
 use crate::api::fields::{names, unknown};
 use crate::api::problem::{Answer, Problem, field};
+use crate::slots::{more_slots, no_free_slot};
 use crate::state::App;
 use crate::store::{CreateOutcome, Idempotency, NewUpload};
 
@@ -69,6 +70,7 @@ pub(crate) async fn create(
         }
         Some(CreateOutcome::Replayed(answer)) => accepted(&parse_answer(&answer)?, true),
         Some(CreateOutcome::KeyMismatch) => Err(mismatch()),
+        Some(CreateOutcome::NoFreeSlot(account)) => Err(full(&account)),
         None => Err(no_outcome()),
     }
 }
@@ -125,7 +127,8 @@ pub(crate) async fn validate(
 
 async fn validated(app: &App, caller: &Caller, asked: &CreateUpload) -> Answer {
     let mut planner = Planner::new(app, caller).await?;
-    let plan = planner.plan(asked, Timing::AsAsked).await?;
+    let mut plan = planner.plan(asked, Timing::AsAsked).await?;
+    planner.preview(&mut plan).await?;
     Ok(Json(plan.validation()).into_response())
 }
 
@@ -185,6 +188,7 @@ pub(crate) async fn batch(
                     result.replayed = true;
                 }
                 CreateOutcome::KeyMismatch => result.error = Some(*mismatch().info),
+                CreateOutcome::NoFreeSlot(account) => result.error = Some(*full(&account).info),
             }
         }
     }
@@ -306,11 +310,12 @@ async fn prepare(
         Some((key, body_hash)) => Some(Idempotency {
             key,
             body_hash,
-            answer: serde_json::to_string(&view::upload(&row)).map_err(unwritable)?,
+            answer: answer(&row)?,
         }),
         None => None,
     };
     Ok(NewUpload {
+        when: when(&plan),
         row,
         events,
         idempotency,
@@ -351,6 +356,15 @@ fn parse_answer(answer: &str) -> Result<Upload, Problem> {
 fn unwritable(error: serde_json::Error) -> Problem {
     tracing::error!(%error, "a stored answer is not JSON");
     Problem::new(ErrorCode::Internal, "an answer could not be written")
+}
+
+/// No slot of the account is free.
+pub(super) fn full(account: &str) -> Problem {
+    let detail = no_free_slot(account);
+    ErrorInfo::new(ErrorCode::NoFreeSlot, detail.clone())
+        .with_errors(vec![field("/schedule", "no_free_slot", detail)])
+        .with_remedy(more_slots(account))
+        .into()
 }
 
 fn no_outcome() -> Problem {

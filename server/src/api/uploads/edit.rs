@@ -8,17 +8,18 @@ use multi_upload_wire::{CreateUpload, ErrorCode, UpdateUpload, Upload};
 use serde_json::{Map, Value};
 
 use super::actions::{conflict, states};
-use super::build::{event, phase};
+use super::build::{event, phase, when};
+use super::create::full;
 use super::input::read;
 use super::plan::{Plan, Planner};
-use super::timing::Timing;
+use super::timing::{Kept, Timing};
 use super::{view, visible};
 use crate::api::auth::Caller;
 use crate::api::body::Object;
 use crate::api::problem::{Answer, Problem, field};
 use crate::publish::is_from_before_a_restore;
 use crate::state::App;
-use crate::store::{Millis, Phase, TargetRow, UploadEdit, UploadRow};
+use crate::store::{EditOutcome, Millis, Phase, TargetRow, UploadEdit, UploadRow};
 
 /// Changes an upload that has not been published. An absent field stays, `null` clears it.
 #[utoipa::path(
@@ -84,11 +85,12 @@ pub(crate) async fn update(
     }
     let edit = edited(&row, content, &plan, &patch, planner.now());
     match app.store.edit_upload(&caller.owner, edit).await? {
-        Some(row) => {
+        EditOutcome::Edited(row) => {
             app.wake.wake();
             Ok(Json(view::current_one(&app, &row).await?))
         }
-        None => {
+        EditOutcome::NoFreeSlot(account) => Err(full(&account)),
+        EditOutcome::Stale => {
             let now = visible(&app, &caller, &id).await?;
             Err(if now.targets.iter().all(|target| is_open(target.phase)) {
                 stale(row.version, &now)
@@ -167,6 +169,14 @@ fn merged(before: &CreateUpload, patch: &Map<String, Value>) -> Result<CreateUpl
             ));
         }
     };
+    // A new kind of time replaces the other one.
+    let sets = |name: &str| patch.get(name).is_some_and(|value| !value.is_null());
+    if sets("scheduled_at") {
+        whole.remove("schedule");
+    } else if sets("schedule") {
+        whole.remove("scheduled_at");
+        whole.remove("timezone");
+    }
     for (name, value) in patch {
         if fixed.iter().any(|error| error.pointer[1..] == *name) {
             continue;
@@ -205,7 +215,11 @@ fn edited(
         else {
             continue;
         };
-        let at = plan.at.unwrap_or(now);
+        // With `next_slot` the store sets the times.
+        let at = match plan.kept {
+            Kept::AsBefore => target.scheduled_at,
+            _ => plan.at.unwrap_or(now),
+        };
         let retimed = at != target.scheduled_at;
         target.scheduled_at = at;
         target.send_until = at.saturating_add(plan.late_ms);
@@ -234,6 +248,7 @@ fn edited(
     UploadEdit {
         row: next,
         expect_version: row.version,
+        when: when(plan),
         event: event(
             "upload.updated",
             "changed by a caller".to_owned(),

@@ -14,12 +14,13 @@ use multi_upload_wire::{
 use super::boards::{self, BoardsAnswer};
 use super::layers::Layers;
 use super::media::{self, AccountMedia, Media};
-use super::timing::Timing;
+use super::timing::{Kept, Timing};
 use crate::api::auth::Caller;
 use crate::api::body::step;
 use crate::api::fields::nearest;
 use crate::api::problem::{Problem, field};
 use crate::clock::rfc3339;
+use crate::slots::{Offers, Slots, more_slots, next_free, no_free_slot, taken_of};
 use crate::state::App;
 use crate::store::{AccountRow, Millis, StoreResult};
 
@@ -36,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) at: Option<Millis>,
     /// The zone that was named.
     pub(crate) timezone: Option<String>,
+    /// What is to be kept of the time.
+    pub(crate) kept: Kept,
     /// How late it may be sent.
     pub(crate) late_ms: Millis,
     /// One for each account that is known, in the order asked for.
@@ -52,6 +55,10 @@ pub(crate) struct PlannedTarget {
     pub(crate) platform: String,
     pub(crate) content: Content,
     pub(crate) fingerprint: String,
+    /// With `next_slot`: what the account's slots offer.
+    pub(crate) offers: Offers,
+    /// When it would be due, if another time than the upload.
+    pub(crate) at: Option<Millis>,
     board: Option<Board>,
 }
 
@@ -64,6 +71,7 @@ pub(crate) struct Planner {
     caller: Caller,
     accounts: Vec<AccountRow>,
     boards: HashMap<String, BoardsAnswer>,
+    slots: Slots,
     now: Millis,
 }
 
@@ -74,6 +82,7 @@ impl Planner {
             app: app.clone(),
             caller: caller.clone(),
             boards: HashMap::new(),
+            slots: Slots::default(),
             now: app.clock.now(),
         })
     }
@@ -88,6 +97,7 @@ impl Planner {
         let mut plan = Plan {
             at: None,
             timezone: None,
+            kept: Kept::AsBefore,
             late_ms: LATE_MS,
             targets: Vec::new(),
             warnings: Vec::new(),
@@ -101,10 +111,68 @@ impl Planner {
         plan.other_platforms(asked, &accounts);
         let media = media::choose(&self.app, &self.caller.owner, asked, &mut plan).await?;
         for account in &accounts {
-            self.target(asked, account, media.as_ref(), &mut plan)
+            let offers = self.offers(asked, &account.id, &mut plan).await?;
+            self.target(asked, account, media.as_ref(), offers, &mut plan)
                 .await?;
         }
         Ok(plan)
+    }
+
+    /// With `next_slot`: what the slots of the account offer. None is a fault.
+    async fn offers(
+        &mut self,
+        asked: &CreateUpload,
+        account: &str,
+        plan: &mut Plan,
+    ) -> StoreResult<Offers> {
+        if !matches!(plan.kept, Kept::NextSlot) {
+            return Ok(Offers::from([]));
+        }
+        let store = self.app.store.as_ref();
+        let offers = self
+            .slots
+            .of(store, &self.caller.owner, account, self.now)
+            .await?;
+        if offers.is_empty() {
+            let index = asked.accounts.iter().position(|id| id == account);
+            plan.fault_of(
+                ErrorCode::NoFreeSlot,
+                format!("/accounts/{}", index.unwrap_or_default()),
+                "no_free_slot",
+                format!("{account} has no enabled posting slot"),
+            );
+            plan.remedy.get_or_insert_with(|| more_slots(account));
+        }
+        Ok(offers)
+    }
+
+    /// For answers that store nothing: the times that `next_slot` would give now.
+    pub(crate) async fn preview(&self, plan: &mut Plan) -> StoreResult<()> {
+        if !matches!(plan.kept, Kept::NextSlot) {
+            return Ok(());
+        }
+        let owner = &self.caller.owner;
+        let store = self.app.store.as_ref();
+        let mut full = None;
+        for target in &mut plan.targets {
+            let taken = taken_of(store, owner, &target.account, &target.offers).await?;
+            match next_free(&target.offers, owner, &target.account, &taken) {
+                Some(offer) => target.at = Some(offer.at),
+                None if target.offers.is_empty() => {}
+                None => full = Some(target.account.clone()),
+            }
+        }
+        plan.at = plan.targets.iter().filter_map(|target| target.at).min();
+        if let Some(account) = full {
+            plan.fault_of(
+                ErrorCode::NoFreeSlot,
+                "/schedule",
+                "no_free_slot",
+                no_free_slot(&account),
+            );
+            plan.remedy.get_or_insert_with(|| more_slots(&account));
+        }
+        Ok(())
     }
 
     /// The accounts asked for that the caller may use.
@@ -216,6 +284,7 @@ impl Planner {
         asked: &CreateUpload,
         account: &AccountRow,
         media: Option<&Media>,
+        offers: Offers,
         plan: &mut Plan,
     ) -> StoreResult<()> {
         let Ok(platform) = self.app.platforms.get(&account.platform) else {
@@ -294,6 +363,8 @@ impl Planner {
                 platform: account.platform.clone(),
                 fingerprint: platform.fingerprint(&content),
                 content,
+                offers,
+                at: None,
                 board,
             });
         }
@@ -355,6 +426,7 @@ impl Plan {
                 .map(|target| ValidatedTarget {
                     account: target.account,
                     board: target.board,
+                    scheduled_at: target.at.or(self.at).map(rfc3339),
                 })
                 .collect(),
         }

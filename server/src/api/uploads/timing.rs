@@ -4,7 +4,7 @@ use multi_upload_wire::{CreateUpload, ErrorCode};
 
 use super::plan::{LATE_MS, Plan};
 use crate::clock::rfc3339;
-use crate::store::Millis;
+use crate::store::{Millis, WallTime};
 use crate::time;
 
 /// Which time counts.
@@ -16,6 +16,18 @@ pub(crate) enum Timing {
         at: Option<Millis>,
         timezone: Option<String>,
     },
+}
+
+/// What is to be kept of the times that are stored.
+pub(crate) enum Kept {
+    /// What was kept before.
+    AsBefore,
+    /// Nothing: an instant, or no time at all.
+    Nothing,
+    /// The wall time that was given.
+    Wall(WallTime),
+    /// The store finds the times: the next free slot of each account.
+    NextSlot,
 }
 
 impl Plan {
@@ -33,18 +45,21 @@ impl Plan {
                 ),
             }
         }
-        if let Some(word) = &asked.schedule {
-            let detail = if word == "next_slot" {
-                "`schedule: next_slot` is not supported by this version yet; send `scheduled_at`"
-                    .to_owned()
-            } else {
-                format!("{word:?} is not known; send `scheduled_at`")
-            };
-            self.fault("/schedule", "unsupported", detail);
-        }
+        let next_slot = self.next_slot(asked);
         if let Timing::Keep { at, timezone } = timing {
             self.at = at;
             self.timezone = timezone;
+            return;
+        }
+        self.kept = Kept::Nothing;
+        if next_slot {
+            if let Some(zone) = &asked.timezone {
+                self.lone_zone(zone, now);
+            }
+            // A draft takes its place in the queue when it stops being one.
+            if asked.draft != Some(true) && asked.scheduled_at.is_none() {
+                self.kept = Kept::NextSlot;
+            }
             return;
         }
         let Some(text) = &asked.scheduled_at else {
@@ -59,6 +74,9 @@ impl Plan {
                 // Up to a minute in the past means now.
                 self.at = Some(resolved.at.max(now));
                 self.timezone = resolved.timezone;
+                if let Some(wall) = resolved.wall {
+                    self.kept = Kept::Wall(wall);
+                }
             }
             Err((code, detail)) => {
                 let pointer = match code {
@@ -70,6 +88,28 @@ impl Plan {
         }
     }
 
+    /// Is the next free slot wished for?
+    fn next_slot(&mut self, asked: &CreateUpload) -> bool {
+        let Some(word) = &asked.schedule else {
+            return false;
+        };
+        if word != "next_slot" {
+            let shown: String = word.chars().take(60).collect();
+            self.fault(
+                "/schedule",
+                "invalid",
+                format!("{shown:?} is not known; send `next_slot`, or `scheduled_at` instead"),
+            );
+        } else if asked.scheduled_at.is_some() {
+            self.fault(
+                "/schedule",
+                "conflict",
+                "`schedule` and `scheduled_at` exclude each other: the slot gives the time",
+            );
+        }
+        word == "next_slot"
+    }
+
     /// A zone without a time says nothing, but a wrong one is still a mistake.
     fn lone_zone(&mut self, zone: &str, now: Millis) {
         match time::resolve(&rfc3339(now), Some(zone), now) {
@@ -78,7 +118,7 @@ impl Plan {
             }
             _ => self.warn(
                 "/timezone",
-                "`timezone` has no effect without `scheduled_at`: the upload is due now",
+                "`timezone` has no effect without `scheduled_at`",
             ),
         }
     }

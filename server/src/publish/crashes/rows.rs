@@ -5,7 +5,9 @@ use multi_upload_wire::{CreateUpload, UploadStatus};
 use serde_json::Map;
 
 use super::weather::Mutant;
-use crate::store::{AccountRow, Millis, NewEvent, NewUpload, Owner, Phase, TargetRow, UploadRow};
+use crate::store::{
+    AccountRow, Millis, NewEvent, NewUpload, Owner, Phase, TargetRow, UploadRow, When,
+};
 
 pub(super) const DAY: Millis = 86_400_000;
 
@@ -104,5 +106,6 @@ pub(super) fn upload(
         },
         events: vec![event("upload.scheduled", now)],
         idempotency: None,
+        when: When::Kept,
     }
 }

@@ -12,6 +12,7 @@ use super::events::{self, Entry};
 use super::listen::{self, Told};
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
+use super::wall_times;
 use super::webhooks::{self, Step};
 use crate::audit::Actor;
 use crate::store::{AttemptChange, Millis, Phase, StoreError, TargetChange, TargetRow};
@@ -198,6 +199,7 @@ async fn apply<'a>(
     close_attempts(tx, &moved).await?;
     open_attempts(tx, &moved).await?;
     forget_baselines(tx, &moved).await?;
+    free_slots(tx, &moved).await?;
     let new_events: Vec<_> = moved
         .iter()
         .map(|(index, place, change)| Entry {
@@ -294,6 +296,16 @@ async fn close_attempts(tx: &Transaction<'_>, moved: &[(usize, &Place, &TargetCh
         .await?;
     }
     Ok(())
+}
+
+/// What is canceled frees its slot.
+async fn free_slots(tx: &Transaction<'_>, moved: &[(usize, &Place, &TargetChange)]) -> Res<()> {
+    let canceled: Vec<_> = moved
+        .iter()
+        .filter(|(_, _, change)| change.row.phase == Phase::Canceled)
+        .map(|(_, place, _)| place.n)
+        .collect();
+    wall_times::free(tx, &canceled).await
 }
 
 /// What existed before an attempt is of no use when its target has ended.

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use deadpool_postgres::{GenericClient, Transaction};
 
 use super::change::read;
-use super::codec::POSITIONS;
+use super::codec::{POSITIONS, small_from_db};
 use super::db::{Db, begin, execute, row, rows};
 use super::listen::{self, Told};
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
-use crate::store::{Millis, TargetRow, WriteLimit};
+use crate::store::{AccountUse, Millis, Owner, TargetRow, WriteLimit};
 
 /// How often one claim asks for accounts. When many have used their write limit a pass finds those only; they are out of the
 /// way for the next, and what is left is left for the next claim.
@@ -181,6 +181,50 @@ async fn lock_ready(
         .collect())
 }
 
+/// What accounts have used of their limits: claimed and not armed, and the newest attempts within the span.
+const USED: &str = "SELECT x.place, \
+       (SELECT count(*) FROM targets t WHERE t.mode = x.mode AND t.account_id = x.account_id \
+          AND t.phase IN (2, 3) AND t.phase = 2), \
+       ARRAY(SELECT a.opened_at FROM attempts a WHERE a.mode = x.mode AND a.account_id = x.account_id \
+          AND a.opened_at > x.since AND a.opened_at <= $6 ORDER BY a.opened_at DESC LIMIT x.count) \
+     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[]) \
+       AS x (place, mode, account_id, since, count)";
+
+/// The same for one account, without a lock, and until when it is held.
+pub(super) async fn used<C: GenericClient>(
+    client: &C,
+    owner: &Owner,
+    account_id: &str,
+    limit: WriteLimit,
+    now: Millis,
+) -> Res<AccountUse> {
+    let mode = owner.mode.as_str();
+    let found = row(
+        client,
+        USED,
+        &[
+            &vec![0_i64],
+            &vec![mode],
+            &vec![account_id],
+            &vec![now.saturating_sub(limit.per_ms)],
+            &vec![i64::from(limit.count)],
+            &now.saturating_add(AHEAD),
+        ],
+    )
+    .await?;
+    let held = row(
+        client,
+        "SELECT held_until FROM pace WHERE mode = $1 AND account_id = $2 AND held_until > $3",
+        &[&mode, &account_id, &now],
+    )
+    .await?;
+    Ok(AccountUse {
+        armed: found.as_ref().map(|row| row.get(2)).unwrap_or_default(),
+        claimed: found.map_or(0, |row| small_from_db(row.get(1))),
+        held_until: held.and_then(|row| row.get(0)),
+    })
+}
+
 /// What accounts with a write limit have used of it.
 async fn count_used(tx: &Transaction<'_>, turns: &mut [Turn], now: Millis) -> Res<()> {
     let (mut places, mut modes, mut ids) = (Vec::new(), Vec::new(), Vec::new());
@@ -199,13 +243,7 @@ async fn count_used(tx: &Transaction<'_>, turns: &mut [Turn], now: Millis) -> Re
     }
     let used = rows(
         tx,
-        "SELECT x.place, \
-           (SELECT count(*) FROM targets t WHERE t.mode = x.mode AND t.account_id = x.account_id \
-              AND t.phase IN (2, 3) AND t.phase = 2), \
-           ARRAY(SELECT a.opened_at FROM attempts a WHERE a.mode = x.mode AND a.account_id = x.account_id \
-              AND a.opened_at > x.since AND a.opened_at <= $6 ORDER BY a.opened_at DESC LIMIT x.count) \
-         FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[]) \
-           AS x (place, mode, account_id, since, count)",
+        USED,
         &[
             &places,
             &modes,

@@ -11,11 +11,12 @@ use super::events::Entry;
 use super::listen::Told;
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
+use super::wall_times::{self, Placed};
 use super::{events, listen, media, webhooks};
 use crate::audit::Actor;
 use crate::store::{
     CreateOutcome, Idempotency, Millis, NewUpload, Phase, StoreError, StoreResult, TargetRow,
-    UploadRow, uses,
+    UploadRow, When, uses,
 };
 
 /// How long an idempotency key protects. After that it may be used for something else.
@@ -43,31 +44,93 @@ pub(super) async fn create(
     let uploads = uploads.as_slice();
     let mut client = db.client().await?;
     let tx = begin(&mut client).await?;
-    let mut outcomes = use_keys(&tx, uploads).await?;
-    let new: Vec<_> = items
+    let uses = use_keys(&tx, uploads).await?;
+    let fresh: Vec<_> = items
         .iter()
-        .zip(&outcomes)
-        .filter(|(_, outcome)| outcome.is_none())
+        .zip(&uses)
+        .filter(|(_, used)| matches!(used, Use::New))
         .map(|(new, _)| *new)
         .collect();
-    let (stored, told) = if new.is_empty() {
+    let (stored, told) = if fresh.is_empty() {
         (Vec::new(), None)
     } else {
-        let (stored, told) = insert(&tx, &new).await?;
-        (stored, Some(told))
+        insert(&tx, &fresh).await?
     };
+    let new: Vec<_> = fresh.iter().map(|(_, new)| new).collect();
+    settle_keys(&tx, &new, &stored).await?;
     tx.commit().await?;
     let mut stored = stored.into_iter();
-    for outcome in &mut outcomes {
-        if outcome.is_none() {
-            *outcome = stored.next().map(Box::new).map(CreateOutcome::Stored);
+    let mut outcomes: Vec<CreateOutcome> = Vec::with_capacity(uploads.len());
+    for used in uses {
+        let outcome = match used {
+            Use::New => stored.next().ok_or_else(|| {
+                StoreError::Failed("an upload was lost while it was stored".to_owned())
+            })?,
+            Use::Before(outcome) => outcome,
+            Use::LikeRow(first) => match outcomes.get(first) {
+                Some(CreateOutcome::Stored(row)) => {
+                    CreateOutcome::Replayed(match &uploads[first].when {
+                        When::NextSlot(wish) => (wish.answer)(row)?,
+                        _ => answer_of(uploads[first]),
+                    })
+                }
+                Some(other) => other.clone(),
+                None => CreateOutcome::KeyMismatch,
+            },
+        };
+        outcomes.push(outcome);
+    }
+    Ok((outcomes, told))
+}
+
+fn answer_of(new: &NewUpload) -> String {
+    new.idempotency
+        .as_ref()
+        .map(|key| key.answer.clone())
+        .unwrap_or_default()
+}
+
+/// What becomes of a row by its key.
+enum Use {
+    /// It is stored.
+    New,
+    /// The key was used before this call.
+    Before(CreateOutcome),
+    /// A row of this call, at this place, has the same key and body.
+    LikeRow(usize),
+}
+
+/// Answers of uploads that got their times only now; keys of those that could not be stored are free again.
+async fn settle_keys(
+    tx: &Transaction<'_>,
+    new: &[&NewUpload],
+    stored: &[CreateOutcome],
+) -> Res<()> {
+    for (new, outcome) in new.iter().zip(stored) {
+        let (When::NextSlot(wish), Some(used)) = (&new.when, &new.idempotency) else {
+            continue;
+        };
+        let (team, mode, key) = key_of(&new.row, used);
+        match outcome {
+            CreateOutcome::Stored(row) => {
+                execute(
+                    tx,
+                    "UPDATE idempotency SET answer = $4 WHERE team = $1 AND mode = $2 AND key = $3",
+                    &[&team, &mode, &key, &(wish.answer)(row)?],
+                )
+                .await?;
+            }
+            _ => {
+                execute(
+                    tx,
+                    "DELETE FROM idempotency WHERE team = $1 AND mode = $2 AND key = $3",
+                    &[&team, &mode, &key],
+                )
+                .await?;
+            }
         }
     }
-    let outcomes = outcomes
-        .into_iter()
-        .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| StoreError::Failed("an upload was lost while it was stored".to_owned()))?;
-    Ok((outcomes, told))
+    Ok(())
 }
 
 type Key<'a> = (&'a str, &'static str, &'a str);
@@ -81,7 +144,7 @@ fn key_of<'a>(row: &'a UploadRow, key: &'a Idempotency) -> Key<'a> {
 }
 
 /// Stores the keys with their rows' times; for rows whose key was used before, what it was used for.
-async fn use_keys(tx: &Transaction<'_>, uploads: &[&NewUpload]) -> Res<Vec<Option<CreateOutcome>>> {
+async fn use_keys(tx: &Transaction<'_>, uploads: &[&NewUpload]) -> Res<Vec<Use>> {
     // The first use of each key; sorted, so that two transactions meet the keys they share in the same order.
     let mut first: BTreeMap<Key<'_>, (usize, &Idempotency, Millis)> = BTreeMap::new();
     for (index, new) in uploads.iter().enumerate() {
@@ -91,9 +154,9 @@ async fn use_keys(tx: &Transaction<'_>, uploads: &[&NewUpload]) -> Res<Vec<Optio
                 .or_insert((index, key, new.row.created_at));
         }
     }
-    let mut outcomes = vec![None; uploads.len()];
+    let mut uses: Vec<Use> = uploads.iter().map(|_| Use::New).collect();
     if first.is_empty() {
-        return Ok(outcomes);
+        return Ok(uses);
     }
     let (mut teams, mut modes, mut keys) = (Vec::new(), Vec::new(), Vec::new());
     let (mut hashes, mut answers, mut times) = (Vec::new(), Vec::new(), Vec::new());
@@ -162,26 +225,31 @@ async fn use_keys(tx: &Transaction<'_>, uploads: &[&NewUpload]) -> Res<Vec<Optio
         if is_ours && *first_index == index {
             continue;
         }
-        let (hash, answer) = if is_ours {
-            (first_use.body_hash.as_slice(), first_use.answer.as_str())
+        uses[index] = if is_ours {
+            if first_use.body_hash == used.body_hash {
+                Use::LikeRow(*first_index)
+            } else {
+                Use::Before(CreateOutcome::KeyMismatch)
+            }
         } else {
-            *stored.get(&key).ok_or_else(|| {
+            let (hash, answer) = *stored.get(&key).ok_or_else(|| {
                 StoreError::Failed("an idempotency key went away while it was used".to_owned())
-            })?
+            })?;
+            Use::Before(if hash == used.body_hash {
+                CreateOutcome::Replayed(answer.to_owned())
+            } else {
+                CreateOutcome::KeyMismatch
+            })
         };
-        outcomes[index] = Some(if hash == used.body_hash {
-            CreateOutcome::Replayed(answer.to_owned())
-        } else {
-            CreateOutcome::KeyMismatch
-        });
     }
-    Ok(outcomes)
+    Ok(uses)
 }
 
+/// One outcome for each, and what to tell if anything was stored.
 async fn insert(
     tx: &Transaction<'_>,
     items: &[&(Actor, NewUpload)],
-) -> Res<(Vec<UploadRow>, Told)> {
+) -> Res<(Vec<CreateOutcome>, Option<Told>)> {
     let new: Vec<_> = items.iter().map(|(_, new)| new).collect();
     let mut accounts = BTreeSet::new();
     let mut locks = BTreeSet::new();
@@ -204,33 +272,61 @@ async fn insert(
     }
     pace::make(tx, &accounts).await?;
     pace::lock(tx, &locks).await?;
+    let placed = wall_times::place(tx, &new).await?;
+    let count = placed.iter().filter(|placed| placed.is_ok()).count();
+    if count == 0 {
+        let refused = placed.into_iter().filter_map(Result::err);
+        return Ok((refused.map(CreateOutcome::NoFreeSlot).collect(), None));
+    }
     let numbers: Vec<i64> = rows(
         tx,
         "SELECT nextval('upload_numbers') FROM generate_series(1, $1::bigint)",
-        &[&(new.len() as i64)],
+        &[&(count as i64)],
     )
     .await?
     .iter()
     .map(|row| row.get(0))
     .collect();
-    let mut stored: Vec<UploadRow> = new.iter().map(|new| new.row.clone()).collect();
-    for row in &mut stored {
-        row.status = UploadStatus::of_targets(row.targets.iter().map(|t| t.phase.status()));
+    let (mut stored, mut all_events, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    let mut outcomes = Vec::with_capacity(placed.len());
+    for ((by, new), placed) in items.iter().zip(placed) {
+        match placed {
+            Ok(Placed {
+                mut row,
+                places,
+                events,
+            }) => {
+                row.status = UploadStatus::of_targets(row.targets.iter().map(|t| t.phase.status()));
+                stored.push(row);
+                all_events.push((by, events));
+                times.push((&new.when, places));
+                outcomes.push(None);
+            }
+            Err(account) => outcomes.push(Some(CreateOutcome::NoFreeSlot(account))),
+        }
     }
     let first_events: Vec<_> = numbers
         .iter()
-        .zip(items)
-        .flat_map(|(n, (by, new))| {
-            new.events.iter().map(|event| Entry {
+        .zip(&stored)
+        .zip(&all_events)
+        .flat_map(|((n, row), (by, events))| {
+            events.iter().map(|event| Entry {
                 upload: *n,
-                upload_id: &new.row.id,
-                owner: &new.row.owner,
+                upload_id: &row.id,
+                owner: &row.owner,
                 event,
                 by,
             })
         })
         .collect();
     insert_targets(tx, &numbers, &stored).await?;
+    let kept: Vec<_> = numbers
+        .iter()
+        .zip(&stored)
+        .zip(&times)
+        .map(|((n, row), (when, places))| (*n, *when, row, places.as_slice()))
+        .collect();
+    wall_times::keep_new(tx, &kept).await?;
     let mut named = Vec::new();
     for row in &stored {
         let ids = uses::named_in(&row.content)?.into_iter();
@@ -239,6 +335,7 @@ async fn insert(
     media::set_uses(tx, &named).await?;
     drop(named);
     events::insert(tx, &first_events).await?;
+    drop(first_events);
     pace::refresh(tx, &touched).await?;
     webhooks::uploads_created(tx, &stored).await?;
     // Last, because it takes the places in the change feed. The references to these rows are checked at the commit.
@@ -252,7 +349,13 @@ async fn insert(
     for (place, row) in (first..).zip(&mut stored) {
         row.change_seq = place;
     }
-    Ok((stored, told))
+    let mut stored = stored.into_iter();
+    let outcomes = outcomes
+        .into_iter()
+        .map(|refused| refused.or_else(|| stored.next().map(Box::new).map(CreateOutcome::Stored)))
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| StoreError::Failed("an upload was lost while it was stored".to_owned()))?;
+    Ok((outcomes, Some(told)))
 }
 
 /// Gives the last place in the change feed.

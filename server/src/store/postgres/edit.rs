@@ -8,12 +8,13 @@ use super::events::Entry;
 use super::listen::{self, Told};
 use super::pace::{self, Account, Touched};
 use super::trouble::Res;
-use super::{events, media, uploads, webhooks};
+use super::{events, media, uploads, wall_times, webhooks};
 use crate::audit;
-use crate::store::{Phase, StoreError, UploadEdit, UploadRow, uses};
+use crate::store::{EditOutcome, Phase, StoreError, UploadEdit, uses};
 
-pub(super) async fn edit(db: &Db, edit: &UploadEdit) -> Res<Option<(UploadRow, Told)>> {
-    let new = &edit.row;
+pub(super) async fn edit(db: &Db, edit: &UploadEdit) -> Res<(EditOutcome, Option<Told>)> {
+    const STALE: (EditOutcome, Option<Told>) = (EditOutcome::Stale, None);
+    let mut new = edit.row.clone();
     let mut client = db.client().await?;
     let tx = begin(&mut client).await?;
     let found = rows(
@@ -24,10 +25,11 @@ pub(super) async fn edit(db: &Db, edit: &UploadEdit) -> Res<Option<(UploadRow, T
     )
     .await?;
     let Some(n) = found.first().map(|row| row.get::<_, i64>(0)) else {
-        return Ok(None);
+        return Ok(STALE);
     };
+    let mode = new.owner.mode.as_str();
     let account = |id: &str| Account {
-        mode: new.owner.mode.as_str().to_owned(),
+        mode: mode.to_owned(),
         id: id.to_owned(),
     };
     let accounts: BTreeSet<_> = found.iter().map(|row| account(row.get(1))).collect();
@@ -39,14 +41,20 @@ pub(super) async fn edit(db: &Db, edit: &UploadEdit) -> Res<Option<(UploadRow, T
     )
     .await?;
     if locked.map(|row| row.get::<_, i64>(0)) != Some(to_db(edit.expect_version)) {
-        return Ok(None);
+        return Ok(STALE);
     }
     let Some(stored) = uploads::get(&tx, &new.owner, &new.id).await? else {
-        return Ok(None);
+        return Ok(STALE);
     };
     if !stored.targets.iter().all(|t| is_editable(t.phase)) {
-        return Ok(None);
+        return Ok(STALE);
     }
+    let placed = wall_times::place_again(&tx, n, &mut new, &edit.when, edit.event.at).await?;
+    let (places, told_events) = match placed {
+        Ok(placed) => placed,
+        Err(account) => return Ok((EditOutcome::NoFreeSlot(account), None)),
+    };
+    wall_times::keep_new(&tx, &[(n, &edit.when, &new, &places)]).await?;
     let mut touched = Touched::default();
     for target in &new.targets {
         let position = stored.targets.iter().position(|t| t.id == target.id);
@@ -107,14 +115,18 @@ pub(super) async fn edit(db: &Db, edit: &UploadEdit) -> Res<Option<(UploadRow, T
         ],
     )
     .await?;
-    let entry = Entry {
-        upload: n,
-        upload_id: &new.id,
-        owner: &new.owner,
-        event: &edit.event,
-        by: &audit::current(),
-    };
-    events::insert(&tx, &[entry]).await?;
+    let by = audit::current();
+    let entries: Vec<_> = std::iter::once(&edit.event)
+        .chain(&told_events)
+        .map(|event| Entry {
+            upload: n,
+            upload_id: &new.id,
+            owner: &new.owner,
+            event,
+            by: &by,
+        })
+        .collect();
+    events::insert(&tx, &entries).await?;
     pace::refresh(&tx, &touched).await?;
     webhooks::upload_edited(&tx, &new.owner, &new.id, edit.event.at).await?;
     let told = Told {
@@ -124,7 +136,9 @@ pub(super) async fn edit(db: &Db, edit: &UploadEdit) -> Res<Option<(UploadRow, T
     listen::tell(&tx, told).await?;
     let edited = uploads::get(&tx, &new.owner, &new.id).await?;
     tx.commit().await?;
-    Ok(edited.map(|row| (row, told)))
+    Ok(edited.map_or(STALE, |row| {
+        (EditOutcome::Edited(Box::new(row)), Some(told))
+    }))
 }
 
 const fn is_editable(phase: Phase) -> bool {

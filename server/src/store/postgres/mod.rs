@@ -40,11 +40,13 @@ mod media;
 mod migrate;
 mod pace;
 mod place;
+mod slots;
 mod targets;
 mod tls;
 mod trouble;
 mod uploads;
 mod url;
+mod wall_times;
 mod webhooks;
 mod writer;
 
@@ -52,6 +54,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
+use jiff::civil::Date;
 use multi_upload_wire::ErrorCode;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -59,9 +62,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::audit::{of_new_key, of_tokens};
 use super::{
-    AccountRow, ApiKeyRow, Begun, Census, ConnectRow, CreateOutcome, DataKeyRow, EventRow,
-    GoneMedia, Held, KeyUse, MediaRow, Millis, NewAudit, NewUpload, Owner, Rest, Store,
-    StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
+    AccountRow, AccountUse, ApiKeyRow, Begun, Census, ConnectRow, CreateOutcome, DataKeyRow,
+    EditOutcome, EventRow, GoneMedia, Held, KeptTime, KeyUse, MediaRow, Millis, NewAudit,
+    NewUpload, Owner, Rest, Retime, SlotOutcome, SlotRow, Store, StoreResult, TargetChange,
+    TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
 use crate::audit::{Actor, current};
 use db::{Db, again};
@@ -259,15 +263,13 @@ impl Store for PgStore {
         Ok(uploads::last_change(&client).await?)
     }
 
-    async fn edit_upload(&self, owner: &Owner, edit: UploadEdit) -> StoreResult<Option<UploadRow>> {
+    async fn edit_upload(&self, owner: &Owner, edit: UploadEdit) -> StoreResult<EditOutcome> {
         if edit.row.owner != *owner {
-            return Ok(None);
+            return Ok(EditOutcome::Stale);
         }
-        let edited = again(|| edit::edit(&self.db, &edit)).await?;
-        Ok(edited.map(|(row, told)| {
-            self.tell(Some(told));
-            row
-        }))
+        let (outcome, told) = again(|| edit::edit(&self.db, &edit)).await?;
+        self.tell(told);
+        Ok(outcome)
     }
 
     async fn events(&self, owner: &Owner, upload_id: &str) -> StoreResult<Vec<EventRow>> {
@@ -366,6 +368,17 @@ impl Store for PgStore {
         Ok(targets::is_in_doubt(&client, owner, account_id, fingerprint).await?)
     }
 
+    async fn account_use(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        limit: WriteLimit,
+        now: Millis,
+    ) -> StoreResult<AccountUse> {
+        let client = self.db.client().await?;
+        Ok(claim::used(&client, owner, account_id, limit, now).await?)
+    }
+
     async fn target(
         &self,
         owner: &Owner,
@@ -424,6 +437,42 @@ impl Store for PgStore {
         self.changes
             .run(changes.into_iter().map(|one| (by.clone(), one)).collect())
             .await
+    }
+
+    async fn put_slot(&self, row: SlotRow, is_new: bool) -> StoreResult<SlotOutcome> {
+        let client = self.db.client().await?;
+        Ok(slots::put(&client, &row, is_new).await?)
+    }
+
+    async fn slots(&self, owner: &Owner) -> StoreResult<Vec<SlotRow>> {
+        let client = self.db.client().await?;
+        Ok(slots::list(&client, owner).await?)
+    }
+
+    async fn delete_slot(&self, owner: &Owner, id: &str) -> StoreResult<bool> {
+        let client = self.db.client().await?;
+        Ok(slots::delete(&client, owner, id).await?)
+    }
+
+    async fn taken_slots(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        from: Date,
+    ) -> StoreResult<Vec<(String, Date)>> {
+        let client = self.db.client().await?;
+        Ok(wall_times::taken(&client, owner, account_id, from).await?)
+    }
+
+    async fn kept_times(&self, now: Millis, after: i64, limit: u32) -> StoreResult<Vec<KeptTime>> {
+        let client = self.db.client().await?;
+        Ok(wall_times::kept(&client, now, after, limit).await?)
+    }
+
+    async fn retime(&self, retime: Retime) -> StoreResult<bool> {
+        let told = again(|| wall_times::retime(&self.db, &retime)).await?;
+        self.tell(told);
+        Ok(told.is_some())
     }
 
     async fn put_account(&self, row: AccountRow) -> StoreResult<()> {
@@ -625,6 +674,7 @@ impl Store for PgStore {
 
     async fn forget(&self, before: Millis) -> StoreResult<u64> {
         let client = self.db.client().await?;
+        wall_times::forget(&client, before).await?;
         Ok(media::forget(&client, before).await?)
     }
 

@@ -14,9 +14,11 @@ mod open;
 #[cfg(test)]
 mod plans;
 mod readers;
+mod slots;
 mod targets;
 mod turns;
 mod uploads;
+mod wall_times;
 mod webhooks;
 mod writer;
 
@@ -25,14 +27,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::civil::Date;
 use multi_upload_wire::ErrorCode;
 use tokio::sync::watch;
 
 use super::audit::{of_new_key, of_tokens};
 use super::{
-    AccountRow, ApiKeyRow, Begun, Census, ConnectRow, CreateOutcome, DataKeyRow, EventRow,
-    GoneMedia, Held, Idempotency, KeyUse, MediaRow, Millis, NewAudit, NewUpload, Owner, Rest,
-    Store, StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
+    AccountRow, AccountUse, ApiKeyRow, Begun, Census, ConnectRow, CreateOutcome, DataKeyRow,
+    EditOutcome, EventRow, GoneMedia, Held, Idempotency, KeptTime, KeyUse, MediaRow, Millis,
+    NewAudit, NewUpload, Owner, Rest, Retime, SlotOutcome, SlotRow, Store, StoreResult,
+    TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WriteLimit,
 };
 use readers::Readers;
 use writer::Writer;
@@ -178,9 +182,9 @@ impl Store for SqliteStore {
         self.readers.run(uploads::last_change).await
     }
 
-    async fn edit_upload(&self, owner: &Owner, edit: UploadEdit) -> StoreResult<Option<UploadRow>> {
+    async fn edit_upload(&self, owner: &Owner, edit: UploadEdit) -> StoreResult<EditOutcome> {
         if edit.row.owner != *owner {
-            return Ok(None);
+            return Ok(EditOutcome::Stale);
         }
         self.writer.run(move |tx| uploads::edit(tx, &edit)).await
     }
@@ -306,6 +310,22 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn account_use(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        limit: WriteLimit,
+        now: Millis,
+    ) -> StoreResult<AccountUse> {
+        let account = lanes::Account {
+            mode: owner.mode.as_str(),
+            id: account_id.to_owned(),
+        };
+        self.readers
+            .run(move |conn| turns::used(conn, &account, limit, now))
+            .await
+    }
+
     async fn target(
         &self,
         owner: &Owner,
@@ -372,6 +392,50 @@ impl Store for SqliteStore {
     ) -> StoreResult<Vec<Option<TargetRow>>> {
         self.writer
             .run(move |tx| targets::change_all(tx, &changes))
+            .await
+    }
+
+    async fn put_slot(&self, row: SlotRow, is_new: bool) -> StoreResult<SlotOutcome> {
+        self.writer
+            .run(move |tx| slots::put(tx.conn, &row, is_new))
+            .await
+    }
+
+    async fn slots(&self, owner: &Owner) -> StoreResult<Vec<SlotRow>> {
+        let owner = owner.clone();
+        self.readers
+            .run(move |conn| slots::list(conn, &owner))
+            .await
+    }
+
+    async fn delete_slot(&self, owner: &Owner, id: &str) -> StoreResult<bool> {
+        let (owner, id) = (owner.clone(), id.to_owned());
+        self.writer
+            .run(move |tx| slots::delete(tx.conn, &owner, &id))
+            .await
+    }
+
+    async fn taken_slots(
+        &self,
+        owner: &Owner,
+        account_id: &str,
+        from: Date,
+    ) -> StoreResult<Vec<(String, Date)>> {
+        let (owner, account_id) = (owner.clone(), account_id.to_owned());
+        self.readers
+            .run(move |conn| wall_times::taken(conn, &owner, &account_id, from))
+            .await
+    }
+
+    async fn kept_times(&self, now: Millis, after: i64, limit: u32) -> StoreResult<Vec<KeptTime>> {
+        self.readers
+            .run(move |conn| wall_times::kept(conn, now, after, limit))
+            .await
+    }
+
+    async fn retime(&self, retime: Retime) -> StoreResult<bool> {
+        self.writer
+            .run(move |tx| wall_times::retime(tx, &retime))
             .await
     }
 
@@ -639,6 +703,9 @@ impl Store for SqliteStore {
     }
 
     async fn forget(&self, before: Millis) -> StoreResult<u64> {
+        self.writer
+            .run(move |tx| wall_times::forget(tx.conn, before))
+            .await?;
         let mut gone = 0;
         loop {
             let portion = self

@@ -8,6 +8,7 @@ use super::events::{EventText, insert_event};
 use super::lanes::{self, Account, Lane};
 use super::turns;
 use super::uploads;
+use super::wall_times;
 use super::webhooks;
 use super::writer::Tx;
 use crate::store::{
@@ -63,6 +64,9 @@ pub(super) fn change(tx: &Tx<'_>, change: &TargetChange) -> StoreResult<Option<T
     }
     if row.phase.is_terminal() {
         forget_baselines(tx.conn, row)?;
+    }
+    if row.phase == Phase::Canceled {
+        wall_times::free(tx.conn, n)?;
     }
     if change.expect_phase == Phase::Claimed && row.phase != Phase::Armed {
         turns::gave_back(tx.conn, &lane.account)?;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::codec::mode_from_db;
 use super::lanes::Account;
-use crate::store::{Millis, Rest, StoreResult, WriteLimit};
+use crate::store::{AccountUse, Millis, Rest, StoreResult, WriteLimit};
 
 /// When the first account has its turn.
 pub(super) const NEXT: &str =
@@ -27,6 +27,9 @@ const CLAIMED: &str = "SELECT count(*) FROM targets WHERE mode = ?1 AND account_
 
 const ATTEMPTS: &str = "SELECT count(*) FROM (SELECT 1 FROM attempts WHERE mode = ?1 AND account_id = ?2 AND opened_at > ?3 \
      AND opened_at < ?4 LIMIT ?5)";
+
+const ARMED: &str = "SELECT opened_at FROM attempts WHERE mode = ?1 AND account_id = ?2 AND opened_at > ?3 AND opened_at < ?4 \
+     ORDER BY opened_at DESC LIMIT ?5";
 
 /// The attempt of an account with ?4 newer ones.
 const ATTEMPT: &str = "SELECT opened_at FROM attempts WHERE mode = ?1 AND account_id = ?2 AND opened_at < ?3 \
@@ -189,6 +192,37 @@ pub(super) fn room_at(
     }))
 }
 
+/// What [`room`] counts, and until when the account is held.
+pub(super) fn used(
+    conn: &Connection,
+    account: &Account,
+    limit: WriteLimit,
+    now: Millis,
+) -> StoreResult<AccountUse> {
+    let armed = conn
+        .prepare_cached(ARMED)?
+        .query_map(
+            params![
+                account.mode,
+                account.id,
+                now.saturating_sub(limit.per_ms),
+                now.saturating_add(limit.per_ms),
+                limit.count
+            ],
+            |row| row.get(0),
+        )?
+        .collect::<Result<_, _>>()?;
+    let open_at: Option<Millis> = conn
+        .prepare_cached("SELECT open_at FROM turns WHERE mode = ?1 AND account_id = ?2")?
+        .query_row(params![account.mode, account.id], |row| row.get(0))
+        .optional()?;
+    Ok(AccountUse {
+        armed,
+        claimed: claimed(conn, account)?,
+        held_until: open_at.filter(|until| *until > now),
+    })
+}
+
 fn claimed(conn: &Connection, account: &Account) -> StoreResult<u32> {
     Ok(conn
         .prepare_cached(CLAIMED)?
@@ -208,6 +242,7 @@ mod tests {
         assert_index(REST, &["PRIMARY KEY"]);
         assert_index(REFRESH, &["lanes_ready"]);
         assert_index(CLAIMED, &["targets_under_way"]);
+        assert_index(ARMED, &["attempts_of_account"]);
         assert_index(ATTEMPT, &["attempts_of_account"]);
         assert_index(ATTEMPTS, &["attempts_of_account", "SCAN"]);
     }

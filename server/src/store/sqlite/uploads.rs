@@ -1,5 +1,6 @@
 //! Uploads: creating, reading, listing, editing, the change feed.
 
+use jiff::civil::Date;
 use multi_upload_wire::UploadStatus;
 use rusqlite::{Connection, OptionalExtension as _, ToSql, params, params_from_iter};
 
@@ -10,11 +11,14 @@ use super::codec::{
 use super::events::{EventText, insert_event};
 use super::lanes::{self, Lane};
 use super::media;
+use super::wall_times;
 use super::webhooks;
 use super::writer::Tx;
+use crate::slots::{Queue, Taken, settle};
+use crate::store::when::{first_day, keeps};
 use crate::store::{
-    CreateOutcome, Idempotency, KeyUse, Millis, NewUpload, Owner, Phase, StoreError, StoreResult,
-    UploadEdit, UploadFilter, UploadRow, uses,
+    CreateOutcome, EditOutcome, Idempotency, KeyUse, Millis, NewUpload, Owner, Phase, StoreError,
+    StoreResult, UploadEdit, UploadFilter, UploadRow, When, uses,
 };
 
 /// How long an idempotency key protects. After that it may be used for something else.
@@ -27,6 +31,7 @@ pub(super) struct Ready {
     targets: Vec<TargetText>,
     events: Vec<EventText>,
     idempotency: Option<Idempotency>,
+    when: When,
 }
 
 struct TargetText {
@@ -66,27 +71,58 @@ impl Ready {
                 .map(EventText::new)
                 .collect::<StoreResult<_>>()?,
             idempotency: new.idempotency,
+            when: new.when,
             row,
         })
     }
 }
 
 pub(super) fn create(tx: &Tx<'_>, uploads: Vec<Ready>) -> StoreResult<Vec<CreateOutcome>> {
-    uploads.into_iter().map(|new| create_one(tx, new)).collect()
+    let from = first_day(uploads.iter().map(|new| &new.when));
+    let mut taken = Taken::default();
+    uploads
+        .into_iter()
+        .map(|new| create_one(tx, new, &mut taken, from))
+        .collect()
 }
 
-fn create_one(tx: &Tx<'_>, new: Ready) -> StoreResult<CreateOutcome> {
+/// `taken` is what is taken of slots from the date `from` on, as far as it was read before.
+fn create_one(
+    tx: &Tx<'_>,
+    new: Ready,
+    taken: &mut Taken,
+    from: Date,
+) -> StoreResult<CreateOutcome> {
     let Ready {
         mut row,
         content,
         targets,
-        events,
-        idempotency,
+        mut events,
+        mut idempotency,
+        when,
     } = new;
     if let Some(key) = &idempotency
-        && let Some(outcome) = use_key(tx.conn, &row, key)?
+        && let Some(outcome) = used_before(tx.conn, &row, key)?
     {
         return Ok(outcome);
+    }
+    let mut places = Vec::new();
+    if let When::NextSlot(wish) = &when {
+        wall_times::learn(tx.conn, taken, &row, wish, from)?;
+        places = match taken.take(&row, wish) {
+            Ok(places) => places,
+            Err(account) => return Ok(CreateOutcome::NoFreeSlot(account)),
+        };
+        let now = row.created_at;
+        for event in settle(&mut row, wish, &places, now) {
+            events.push(EventText::new(event)?);
+        }
+        if let Some(key) = &mut idempotency {
+            key.answer = (wish.answer)(&row)?;
+        }
+    }
+    if let Some(key) = &idempotency {
+        keep_key(tx.conn, &row.owner, row.created_at, key)?;
     }
     let seq = tx.next_change();
     row.change_seq = from_db(seq);
@@ -152,6 +188,9 @@ fn create_one(tx: &Tx<'_>, new: Ready) -> StoreResult<CreateOutcome> {
             lanes::refresh(tx.conn, &lane)?;
         }
     }
+    for (position, kept) in (0..).zip(keeps(&row, &when, &places)) {
+        wall_times::keep(tx.conn, n * POSITIONS + position, &kept)?;
+    }
     for event in &events {
         insert_event(tx, n, event)?;
     }
@@ -164,13 +203,13 @@ fn create_one(tx: &Tx<'_>, new: Ready) -> StoreResult<CreateOutcome> {
     Ok(CreateOutcome::Stored(Box::new(row)))
 }
 
-/// Stores the key with the row's time, or says what it was used for before.
-fn use_key(
+/// What the key was used for before, within its life.
+fn used_before(
     conn: &Connection,
     row: &UploadRow,
     key: &Idempotency,
 ) -> StoreResult<Option<CreateOutcome>> {
-    let used = take_key(conn, &row.owner, row.created_at, key)?;
+    let used = key_use(conn, &row.owner, row.created_at, key)?;
     Ok(used.map(|used| match used.answer {
         Some(answer) if used.body_hash == key.body_hash => CreateOutcome::Replayed(answer),
         _ => CreateOutcome::KeyMismatch,
@@ -179,6 +218,20 @@ fn use_key(
 
 /// Stores a key, or says what it was used for within its life. An empty answer is none yet.
 pub(super) fn take_key(
+    conn: &Connection,
+    owner: &Owner,
+    now: Millis,
+    key: &Idempotency,
+) -> StoreResult<Option<KeyUse>> {
+    let used = key_use(conn, owner, now, key)?;
+    if used.is_none() {
+        keep_key(conn, owner, now, key)?;
+    }
+    Ok(used)
+}
+
+/// What a key was used for within its life.
+fn key_use(
     conn: &Connection,
     owner: &Owner,
     now: Millis,
@@ -204,6 +257,11 @@ pub(super) fn take_key(
         conn.prepare_cached("DELETE FROM idempotency WHERE n = ?1")?
             .execute([n])?;
     }
+    Ok(None)
+}
+
+/// Stores the key with its time.
+fn keep_key(conn: &Connection, owner: &Owner, now: Millis, key: &Idempotency) -> StoreResult<()> {
     conn.prepare_cached(
         "INSERT INTO idempotency (team, mode, key, body_hash, answer, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
@@ -215,7 +273,7 @@ pub(super) fn take_key(
         key.answer,
         now,
     ])?;
-    Ok(None)
+    Ok(())
 }
 
 pub(super) fn end_request(
@@ -431,10 +489,10 @@ pub(super) fn last_change(conn: &Connection) -> StoreResult<u64> {
     Ok(from_db(seq))
 }
 
-pub(super) fn edit(tx: &Tx<'_>, edit: &UploadEdit) -> StoreResult<Option<UploadRow>> {
-    let row = &edit.row;
+pub(super) fn edit(tx: &Tx<'_>, edit: &UploadEdit) -> StoreResult<EditOutcome> {
+    let mut row = edit.row.clone();
     let Some(n) = number(tx.conn, &row.owner, &row.id)? else {
-        return Ok(None);
+        return Ok(EditOutcome::Stale);
     };
     let version: i64 = tx
         .conn
@@ -442,7 +500,29 @@ pub(super) fn edit(tx: &Tx<'_>, edit: &UploadEdit) -> StoreResult<Option<UploadR
         .query_row([n], |found| found.get(0))?;
     let stored = targets_of(tx.conn, n)?;
     if from_db(version) != edit.expect_version || !stored.iter().all(|t| is_editable(t.phase)) {
-        return Ok(None);
+        return Ok(EditOutcome::Stale);
+    }
+    let mut places = Vec::new();
+    let mut events = Vec::new();
+    if let When::NextSlot(wish) = &edit.when {
+        // Its own occurrences are free for it: it moves forward or stays.
+        let mut taken = Taken::default();
+        let own: Vec<_> = wall_times::occurrences_of(tx.conn, n)?;
+        let from = first_day([&edit.when]);
+        wall_times::learn(tx.conn, &mut taken, &row, wish, from)?;
+        for (position, (slot, day)) in own {
+            if let Some(target) = row.targets.get(position) {
+                taken.free(&Queue::of(&row.owner, &target.account_id), &slot, day);
+            }
+        }
+        places = match taken.take(&row, wish) {
+            Ok(places) => places,
+            Err(account) => return Ok(EditOutcome::NoFreeSlot(account)),
+        };
+        events = settle(&mut row, wish, &places, edit.event.at);
+    }
+    if !matches!(edit.when, When::Kept) {
+        wall_times::free_all(tx.conn, n)?;
     }
     for target in &row.targets {
         let Some(position) = stored.iter().position(|t| t.id == target.id) else {
@@ -481,6 +561,9 @@ pub(super) fn edit(tx: &Tx<'_>, edit: &UploadEdit) -> StoreResult<Option<UploadR
         }
         lanes::refresh(tx.conn, &new)?;
     }
+    for (position, kept) in (0..).zip(keeps(&row, &edit.when, &places)) {
+        wall_times::keep(tx.conn, n * POSITIONS + position, &kept)?;
+    }
     let content = json(&row.content)?;
     media::clear_uses(tx.conn, &row.owner, &row.id)?;
     media::set_uses(tx.conn, &row.owner, &row.id, &uses::named(&content))?;
@@ -496,9 +579,13 @@ pub(super) fn edit(tx: &Tx<'_>, edit: &UploadEdit) -> StoreResult<Option<UploadR
             row.external_id,
         ])?;
     let status = renew(tx, n, edit.event.at)?;
-    insert_event(tx, n, &EventText::new(edit.event.clone())?)?;
+    events.insert(0, edit.event.clone());
+    for event in events {
+        insert_event(tx, n, &EventText::new(event)?)?;
+    }
     webhooks::upload_changed(tx, &row.owner, &row.id, status, None, edit.event.at)?;
-    get(tx.conn, &row.owner, &row.id)
+    let edited = get(tx.conn, &row.owner, &row.id)?;
+    Ok(edited.map_or(EditOutcome::Stale, |row| EditOutcome::Edited(Box::new(row))))
 }
 
 const fn is_editable(phase: Phase) -> bool {

@@ -351,3 +351,37 @@ CREATE TABLE audit_heads (
     place bigint NOT NULL,
     hash  bytea  NOT NULL
 );
+
+-- Weekly posting times of accounts. Bit 0 of weekdays is Monday; minute counts from local midnight.
+CREATE TABLE slots (
+    team       text   COLLATE "C" NOT NULL,
+    mode       text   COLLATE "C" NOT NULL,
+    id         text   COLLATE "C" NOT NULL,
+    account_id text   COLLATE "C" NOT NULL,
+    weekdays   bigint NOT NULL CHECK (weekdays BETWEEN 1 AND 127),
+    minute     bigint NOT NULL CHECK (minute BETWEEN 0 AND 1439),
+    timezone   text   COLLATE "C" NOT NULL,
+    enabled    boolean NOT NULL,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (team, mode, id)
+);
+CREATE UNIQUE INDEX slots_once ON slots (team, mode, account_id, minute, timezone, weekdays);
+
+-- Times that were given by a wall clock: newer rules of the zone move the instant, not what the clock shows. With a slot it is the
+-- occurrence that the target takes up.
+CREATE TABLE wall_times (
+    target     bigint PRIMARY KEY REFERENCES targets (n),
+    team       text   COLLATE "C" NOT NULL,
+    mode       text   COLLATE "C" NOT NULL,
+    account_id text   COLLATE "C" NOT NULL,
+    local      text   COLLATE "C" NOT NULL,
+    zone       text   COLLATE "C" NOT NULL,
+    rules      text   COLLATE "C" NOT NULL,
+    at         bigint NOT NULL,
+    slot_id    text COLLATE "C",
+    -- The date of local.
+    day        text   COLLATE "C" NOT NULL
+);
+-- An occurrence of a slot (its local date) takes one target.
+CREATE UNIQUE INDEX wall_times_slots ON wall_times (team, mode, account_id, day, slot_id) WHERE slot_id IS NOT NULL;
+CREATE INDEX wall_times_by_time ON wall_times (at);

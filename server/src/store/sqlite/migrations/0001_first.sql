@@ -348,3 +348,37 @@ CREATE TABLE audit_sealed (
     n        INTEGER NOT NULL
 ) STRICT;
 INSERT INTO audit_sealed (only_row, n) VALUES (1, 0);
+
+-- Weekly posting times of accounts. Bit 0 of weekdays is Monday; minute counts from local midnight.
+CREATE TABLE slots (
+    team       TEXT    NOT NULL,
+    mode       TEXT    NOT NULL,
+    id         TEXT    NOT NULL,
+    account_id TEXT    NOT NULL,
+    weekdays   INTEGER NOT NULL CHECK (weekdays BETWEEN 1 AND 127),
+    minute     INTEGER NOT NULL CHECK (minute BETWEEN 0 AND 1439),
+    timezone   TEXT    NOT NULL,
+    enabled    INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (team, mode, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX slots_once ON slots (team, mode, account_id, minute, timezone, weekdays);
+
+-- Times that were given by a wall clock: newer rules of the zone move the instant, not what the clock shows. With a slot it is the
+-- occurrence that the target takes up.
+CREATE TABLE wall_times (
+    target     INTEGER PRIMARY KEY REFERENCES targets (n),
+    team       TEXT    NOT NULL,
+    mode       TEXT    NOT NULL,
+    account_id TEXT    NOT NULL,
+    local      TEXT    NOT NULL,
+    zone       TEXT    NOT NULL,
+    rules      TEXT    NOT NULL,
+    at         INTEGER NOT NULL,
+    slot_id    TEXT,
+    -- The date of local.
+    day        TEXT    NOT NULL
+) STRICT;
+-- An occurrence of a slot (its local date) takes one target.
+CREATE UNIQUE INDEX wall_times_slots ON wall_times (team, mode, account_id, day, slot_id) WHERE slot_id IS NOT NULL;
+CREATE INDEX wall_times_by_time ON wall_times (at);
