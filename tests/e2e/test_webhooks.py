@@ -140,7 +140,7 @@ def test_a_killed_service_loses_no_event(service: Service, receiver: Receiver) -
 
 
 def test_a_private_address_is_refused(tmp_path: Path) -> None:
-    with Service(tmp_path, "--sandbox") as strict:
+    with Service(tmp_path) as strict:
         for url in ("http://127.0.0.1/", "http://2130706433/", "http://[::ffff:7f00:1]/"):
             answer = strict.api.post("/v1/webhooks", {"url": url})
             assert answer.status == 422
