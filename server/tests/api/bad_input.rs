@@ -265,8 +265,7 @@ async fn media_that_is_missing_or_too_much() {
         json!(0),
     );
     let reply = service.post("/v1/upload", &video).await;
-    assert_eq!(faults(&reply), pairs(&[("/video_url", "unsupported")]));
-    assert!(detail(&reply, 0).contains("not supported by this version yet"));
+    assert_eq!(faults(&reply), pairs(&[("/video_url", "invalid")]));
 
     // A cover needs a video, and there is one cover.
     let cover = |body: &Value, name: &str, value: Value| with(body, name, value);
