@@ -10,6 +10,8 @@ use multi_upload_server::store::{
     SlotOutcome, SlotRow, Store, StoreResult, UploadEdit, UploadRow, WallTime, When, WriteLimit,
 };
 
+use multi_upload_wire::ErrorCode;
+
 use crate::rows::{
     DAY, Extra as _, attempt, change, claim, event, home, moved, stored, strangers, upload,
 };
@@ -458,7 +460,12 @@ pub(crate) async fn what_is_used_of_a_limit_is_told(store: Arc<dyn Store>) {
     );
     assert_eq!(used(1_250).await.armed, [300]);
     store
-        .hold_account(&home(), "pinterest:1", 2_000)
+        .hold_account(
+            &home(),
+            "pinterest:1",
+            2_000,
+            ErrorCode::PlatformRateLimited,
+        )
         .await
         .unwrap();
     assert_eq!(used(1_999).await.held_until, Some(2_000));
