@@ -10,14 +10,15 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use async_trait::async_trait;
+use jiff::civil::Date;
 use multi_upload_wire::ErrorCode;
 
 use multi_upload_server::store::{
-    AccountRow, ApiKeyRow, AuditFilter, AuditHead, AuditRow, AuditStore, Begun, Census, ChainKey,
-    ConnectRow, CreateOutcome, DataKeyRow, DeliveryRow, EventRow, GoneMedia, Held, KeyUse,
-    LaneResult, MediaRow, Millis, NewMessage, NewUpload, Owner, Rest, Store, StoreError,
-    StoreResult, TargetChange, TargetRow, UploadEdit, UploadFilter, UploadRow, WebhookRow,
-    WebhookStore, WriteLimit,
+    AccountRow, AccountUse, ApiKeyRow, AuditFilter, AuditHead, AuditRow, AuditStore, Begun, Census,
+    ChainKey, ConnectRow, CreateOutcome, DataKeyRow, DeliveryRow, EditOutcome, EventRow, GoneMedia,
+    Held, KeptTime, KeyUse, LaneResult, MediaRow, Millis, NewMessage, NewUpload, Owner, Rest,
+    Retime, SlotOutcome, SlotRow, Store, StoreError, StoreResult, TargetChange, TargetRow,
+    UploadEdit, UploadFilter, UploadRow, WebhookRow, WebhookStore, WriteLimit,
 };
 
 /// What becomes of one write.
@@ -161,7 +162,7 @@ through! {
     read uploads(owner: &Owner, filter: &UploadFilter, before: Option<&str>, limit: u32) -> Vec<UploadRow>;
     read changes(owner: &Owner, since: u64, limit: u32) -> Vec<UploadRow>;
     read last_change() -> u64;
-    write edit_upload(owner: &Owner, edit: UploadEdit) -> Option<UploadRow>;
+    write edit_upload(owner: &Owner, edit: UploadEdit) -> EditOutcome;
     read events(owner: &Owner, upload_id: &str) -> Vec<EventRow>;
     read open_targets_after(owner: &Owner, account_id: &str, after: Millis) -> u64;
     read next_timer() -> Option<Millis>;
@@ -177,6 +178,13 @@ through! {
     read is_in_doubt(owner: &Owner, account_id: &str, fingerprint: &str) -> bool;
     write beat(now: Millis, adopt: bool) -> Millis;
     read is_copy() -> bool;
+    read account_use(owner: &Owner, account_id: &str, limit: WriteLimit, now: Millis) -> AccountUse;
+    write put_slot(row: SlotRow, is_new: bool) -> SlotOutcome;
+    read slots(owner: &Owner) -> Vec<SlotRow>;
+    write delete_slot(owner: &Owner, id: &str) -> bool;
+    read taken_slots(owner: &Owner, account_id: &str, from: Date) -> Vec<(String, Date)>;
+    read kept_times(now: Millis, after: i64, limit: u32) -> Vec<KeptTime>;
+    write retime(retime: Retime) -> bool;
     read target(owner: &Owner, upload_id: &str, id: &str) -> Option<TargetRow>;
     read baseline(owner: &Owner, target_id: &str, number: u32) -> Option<Vec<u8>>;
     read known_remote_ids(owner: &Owner, account_id: &str, ids: Vec<String>) -> Vec<String>;
