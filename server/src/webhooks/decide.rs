@@ -181,7 +181,7 @@ fn pause(failures: u32) -> Millis {
 
 /// Plus or minus 20 %. `random` is from 0 up to 1.
 fn jittered(wait: Millis, random: f64) -> Millis {
-    let share = Millis::try_from((random * 4_000.0) as u32).unwrap_or(0);
+    let share = Millis::from((random * 4_000.0) as u32);
     wait * (8_000 + share) / 10_000
 }
 
