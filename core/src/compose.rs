@@ -200,9 +200,7 @@ mod tests {
     #[test]
     fn files_are_paths_or_bytes() {
         let files = take(json!({"image": "a.png"})).expect("a path");
-        assert!(
-            matches!(files.file, Some(MediaInput::Path(path)) if path == PathBuf::from("a.png"))
-        );
+        assert!(matches!(files.file, Some(MediaInput::Path(path)) if *path == *"a.png"));
         let files = take(json!({
             "images": ["a.png", {"path": "b.png"}, {"bytes_base64": "AAA="}], "cover": null
         }))

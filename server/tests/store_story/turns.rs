@@ -83,11 +83,7 @@ pub(crate) async fn a_rest_is_told_with_its_end_and_reason(store: Arc<dyn Store>
     }
     let held = rest("pinterest:1", 5_000, Some(ErrorCode::PlatformSpamBlock));
     assert_eq!(rests(&home(), 1_000).await, vec![held.clone()]);
-    assert_eq!(
-        rests(&neighbour, 4_999).await,
-        vec![held.clone()],
-        "shared"
-    );
+    assert_eq!(rests(&neighbour, 4_999).await, vec![held.clone()], "shared");
     assert_eq!(rests(&test, 1_000).await, []);
     assert_eq!(rests(&home(), 5_000).await, []);
 
