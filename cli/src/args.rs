@@ -448,7 +448,7 @@ pub(crate) enum Webhooks {
     /// Make an endpoint; its secret is shown this once
     Create {
         /// Where events are posted
-        url: String,
+        address: String,
 
         /// Only these events, with commas: upload.published,upload.failed,... [default: all]
         #[arg(long, value_delimiter = ',')]

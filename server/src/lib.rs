@@ -13,7 +13,6 @@ mod clock;
 mod config;
 mod engine;
 mod epoch;
-#[allow(dead_code, reason = "fetching media comes next")]
 mod gate;
 mod ids;
 mod keys;

@@ -24,12 +24,12 @@ pub(super) async fn run(args: Webhooks, output: Output) -> Result<i32, ErrorInfo
             });
         }
         Webhooks::Create {
-            url,
+            address,
             events,
             service,
         } => {
             let service = Service::new(&service)?;
-            let mut arguments = json!({ "url": url });
+            let mut arguments = json!({ "url": address });
             if let Some(events) = events {
                 arguments["events"] = json!(events);
             }
