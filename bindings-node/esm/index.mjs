@@ -26,6 +26,7 @@ export const {
   RateLimitError,
   ServerError,
   Service,
+  Slots,
   TimeoutError,
   Uploads,
   ValidationError,

@@ -25,7 +25,7 @@ from multi_upload import (
 )
 
 sys.path.insert(0, str(ROOT / "examples" / "python"))
-from consent import allow
+from consent import allow as allow
 
 IMAGE = ROOT / "examples" / "images" / "lemon-cake.jpg"
 

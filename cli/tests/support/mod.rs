@@ -191,14 +191,13 @@ pub(crate) fn connect(url: &str, key: &str) -> Value {
     json_lines(&output).remove(0)
 }
 
-/// A real picture, 600 pixels square, one bit deep.
+/// One of the pictures of the examples.
 pub(crate) fn write_picture(path: &Path) {
-    const PICTURE: &str = "89504e470d0a1a0a0000000d4948445200000258000002580100000000961da571000000b74944415478daedcc310d00000c03a0fa97529535b1640f0820bd1397cbe572b95c2e97cbe572b95c2e97cbe572b95c2e97cbe572b95c2e97cbe572b95c2e97cbe572b95c2e97cbe572b95c2e97cbe572b95c2e97cbe572b95c2e97cbe572b95c2e97cbe572b95c2e97cbe572b95c2e97cbe572b95c2e97cbe572b95c2e97cbe572b95c2e97cbe572b95c2e97cbe572b95c2e97cbe572b95c2e97cbe572b95c2e97cbe572b95cae876bfa71c19db719ca160000000049454e44ae426082";
-    let bytes: Vec<u8> = (0..PICTURE.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&PICTURE[at..at + 2], 16).unwrap())
-        .collect();
-    std::fs::write(path, bytes).unwrap();
+    let picture = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../examples/images/kitchen-tiles.png"
+    );
+    std::fs::copy(picture, path).unwrap();
 }
 
 /// A request that the service has begun to read and whose body never comes.

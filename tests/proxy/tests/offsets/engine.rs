@@ -119,7 +119,7 @@ impl Service {
                 let list = self.get("/v1/uploads?limit=1000").await;
                 let uploads = list["items"].as_array().unwrap().clone();
                 let is_open = |upload: &Value| {
-                    ["scheduled", "publishing", "waiting"]
+                    ["scheduled", "queued", "publishing", "waiting"]
                         .contains(&upload["targets"][0]["status"].as_str().unwrap())
                 };
                 if !uploads.iter().any(is_open) {
